@@ -1,0 +1,1 @@
+"""The pure core: functions from values to values. No file, no clock, no environment, no bindings."""

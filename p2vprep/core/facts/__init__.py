@@ -1,0 +1,1 @@
+"""Facts: frozen values read from hives."""

@@ -1,0 +1,1 @@
+"""The registry hive file format (regf): parsing, log replay, structure check, pages."""

@@ -1,0 +1,1 @@
+"""All image I/O: containers, transaction, appliance, Windows volume, hive editing."""

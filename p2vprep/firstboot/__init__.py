@@ -1,0 +1,1 @@
+"""The bundle that runs once inside the guest: its templates and their builder."""

@@ -1,0 +1,1 @@
+"""Recipes of sample machines and the kit that builds them."""
