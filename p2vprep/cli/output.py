@@ -1,0 +1,75 @@
+"""Where output goes: documents and tables to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from p2vprep.errors import P2vprepError
+
+
+@dataclass(frozen=True)
+class Output:
+    """The two streams and how much the user wants to see.
+
+    With ``as_json`` stdout gets exactly one JSON document per command, also when
+    the command fails.
+    """
+
+    as_json: bool
+    verbose: bool
+    out: Console
+    err: Console
+
+    @staticmethod
+    def create(as_json: bool, verbose: bool) -> Output:
+        """Consoles that honour NO_COLOR and widths that suit pipes."""
+        out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+        return Output(as_json, verbose, out, err)
+
+    def document(self, document: dict[str, object]) -> None:
+        """Prints the one JSON document of a command."""
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Prints tables and sentences for people; silent with ``--json``."""
+        if not self.as_json:
+            for renderable in renderables:
+                self.out.print(renderable)
+
+    def error(self, problem: P2vprepError) -> None:
+        """Says what happened, to what, what was left changed and what to do next."""
+        if self.as_json:
+            self.document(problem.to_json())
+        lines = Text()
+        lines.append("error: ", style="bold red")
+        lines.append(_subject(problem))
+        lines.append(problem.message)
+        lines.append(f"  [{problem.code}]", style="dim")
+        for detail in problem.details:
+            lines.append(f"\n  {detail}")
+        if problem.changed:
+            lines.append(f"\n{problem.changed}")
+        if problem.hint:
+            lines.append("\nnext: ", style="bold")
+            lines.append(problem.hint)
+        self.err.print(lines)
+
+
+def _subject(problem: P2vprepError) -> str:
+    subject = problem.subject
+    return f"{printable(subject)}: " if subject and subject not in problem.message else ""
+
+
+def printable(text: str) -> str:
+    """A name safe for a terminal: control characters and lone surrogates are escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for letter in text
+    )
