@@ -8,6 +8,7 @@ where the data does not fit the type.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,12 +48,9 @@ def type_name(number: int) -> str:
 
 def type_number(name: str) -> int:
     """The inverse of :func:`type_name`. Raises DocumentError for an unknown name."""
-    if name.startswith("REG_0x"):
-        try:
-            return int(name[6:], 16)
-        except ValueError:
-            pass
-    elif name.startswith("REG_") and name[4:] in RegType.__members__:
+    if re.fullmatch("REG_0x[0-9A-Fa-f]{1,8}", name):
+        return int(name[6:], 16)
+    if name.startswith("REG_") and name[4:] in RegType.__members__:
         return int(RegType[name[4:]])
     raise DocumentError(f"unknown registry type {name!r}", code="invalid-document")
 
@@ -154,11 +152,11 @@ class Data:
                 raise DocumentError(f"{plain} does not fit into a {kind}")
             return Data(number, struct.pack(layout, plain))
         if number in _TEXT_TYPES and isinstance(plain, str):
+            if "\0" in plain:
+                raise DocumentError(f"{kind} ends at its first NUL character: {plain!r}")
             return Data(number, Data.sz(plain).raw)
-        if number == RegType.MULTI_SZ and isinstance(plain, list | tuple):
-            if not all(isinstance(item, str) for item in plain):
-                raise DocumentError(f"{kind} holds strings only")
-            return Data.multi_sz(plain)
+        if number == RegType.MULTI_SZ:
+            return Data.multi_sz(_items(plain))
         if isinstance(plain, str):
             try:
                 return Data(number, bytes.fromhex(plain))
@@ -172,10 +170,13 @@ class Data:
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
             raise DocumentError(f"not a registry value: {document!r}")
         number = type_number(document["type"])
-        raw = document.get("raw")
-        if raw is not None:
-            return Data(number, _hex(raw))
-        return Data.from_plain(number, document.get("data"))
+        if "raw" not in document:
+            return Data.from_plain(number, document.get("data"))
+        data = Data(number, _hex(document["raw"]))
+        if data.to_json()["data"] != document.get("data"):
+            # Whoever approves a plan reads "data"; "raw" must not say something else.
+            raise DocumentError(f"the raw bytes of a {type_name(number)} are not what its data show")
+        return data
 
     def show(self, width: int = 60) -> str:
         """A short text for people: ``4``, ``"text"``, ``[a, b]``, ``hex:0102…``."""
@@ -188,6 +189,18 @@ class Data:
         else:
             shown = "hex:" + self.raw.hex()
         return shown if len(shown) <= width else shown[: width - 1] + "…"
+
+
+def _items(plain: object) -> list[str]:
+    """The strings of a MULTI_SZ, none of which may be empty: the first empty one ends the list."""
+    if not isinstance(plain, list | tuple):
+        raise DocumentError(f"REG_MULTI_SZ takes a list of strings, not {plain!r}")
+    items: list[str] = []
+    for item in plain:
+        if not isinstance(item, str) or not item or "\0" in item:
+            raise DocumentError(f"REG_MULTI_SZ cannot hold {item!r}")
+        items.append(item)
+    return items
 
 
 def _hex(raw: object) -> bytes:
