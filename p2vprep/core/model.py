@@ -156,6 +156,8 @@ class Adapter:
     instance: str = ""
     r"""The device instance below ``Enum``: ``PCI\VEN_8086&DEV_100E…\3&267a616a&0&18``."""
     class_key: str = ""
+    disabled: bool = False
+    """Switched off by the user (bit 0 of the device's ``ConfigFlags``)."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ class Interface:
     dns: tuple[str, ...]
     lease: str | None
     adapter: bool
+    owner: Literal["device", "ras", "loopback", "none"] = "none"
+    """To whom it belongs: dial-up's and the loopback's interfaces have no device on a healthy machine."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,20 @@ class Evidence:
     subject: str
     where: str
     strength: int
+
+
+@dataclass(frozen=True)
+class PciDevice:
+    r"""A device instance below ``Enum\PCI``. The ids are four upper-case hex digits, empty where unknown."""
+
+    vendor: str
+    device: str
+    subsystem_vendor: str
+    subsystem: str
+    instance: str
+    service: str = ""
+    class_guid: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -228,6 +246,10 @@ class Facts:
     products: tuple[Product, ...] = ()
     parked: tuple[Parked, ...] = ()
     bios: dict[str, str] = field(default_factory=dict)
+    """What the firmware said of the machine: ``SystemManufacturer``, ``SystemProductName``, …"""
+    pci: tuple[PciDevice, ...] = ()
+    devices: tuple[str, ...] = ()
+    r"""All device ids of the boot set without their instances: ``ACPI\VMW0003``, ``VMBUS\{…}``."""
 
     @property
     def boot(self) -> ControlSet:

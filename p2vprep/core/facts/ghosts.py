@@ -1,0 +1,65 @@
+r"""Is an adapter a ghost, a device that is registered but no longer there?
+
+Presence is found at run time; nothing at rest says "present" (Microsoft:
+enumerating installed devices). Only signs of absence exist: a class instance
+whose device is gone from ``Enum``; a last removal not before the last arrival
+(device properties 0067 and 0066 of {83da6326-…}, 8 and later); ``StaleAdapter``
+in the DNS client's records (observed on a ghost of 7).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from p2vprep.core.facts.adapterkinds import SOFTWARE_BUSES
+from p2vprep.core.facts.addresses import NetInstance
+from p2vprep.core.facts.devices import Device
+from p2vprep.core.facts.keys import below, dword, value
+from p2vprep.core.registry import Key
+
+_DATES = r"Properties\{83da6326-97a6-4088-9453-a1923f573b29}"
+_ARRIVED, _REMOVED = 0x66, 0x67
+_DNS_RECORDS = r"Services\Tcpip\Parameters\DNSRegisteredAdapters"
+_FILETIME_BYTES = 8
+
+CANNOT_BE_TOLD = "cannot be told at rest"
+
+
+def judge(
+    control_set: Key, instance: NetInstance, device: Device | None, *, bus: str, has_tree: bool
+) -> tuple[bool | None, str]:
+    """True, False, or None where it cannot be told, and why in words."""
+    if bus in SOFTWARE_BUSES:
+        return False, "made by software, it needs no hardware"
+    if device is None:
+        if not has_tree:
+            return None, f"{CANNOT_BE_TOLD}: the hive holds no device tree"
+        return True, f"its device is gone: no device names class instance {instance.number}"
+    arrived, removed = last_date(device.node, _ARRIVED), last_date(device.node, _REMOVED)
+    if removed is not None and (arrived is None or removed >= arrived):
+        since = "" if arrived is None else f", last arrived {_day(arrived)}"
+        return True, f"Windows saw it removed on {_day(removed)}{since}"
+    if dword(below(control_set, rf"{_DNS_RECORDS}\{instance.guid}"), "StaleAdapter") == 1:
+        return True, "the DNS client marked it stale"
+    return None, CANNOT_BE_TOLD
+
+
+def last_date(node: Key, number: int) -> int | None:
+    """A device's date property as FILETIME (100 ns since 1601); None where it is absent or odd.
+
+    8 and later: the unnamed value of ``0066``; 7: ``00000066\\00000000``, value ``Data``.
+    """
+    dates = below(node, _DATES)
+    data = value(below(dates, f"{number:04x}"), "")
+    if data is None:
+        data = value(below(dates, rf"{number:08x}\00000000"), "Data")
+    if data is None or len(data.raw) != _FILETIME_BYTES:
+        return None
+    return int.from_bytes(data.raw, "little") or None
+
+
+def _day(filetime: int) -> str:
+    try:
+        return (datetime(1601, 1, 1) + timedelta(microseconds=filetime // 10)).date().isoformat()  # noqa: DTZ001
+    except OverflowError:
+        return f"FILETIME {filetime:#x}"
