@@ -13,15 +13,19 @@ from p2vprep.errors import Interrupted
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_the_first_signal_raises_and_the_second_does_not(number: signal.Signals) -> None:
-    cleaned = False
-    with pytest.raises(Interrupted) as caught, interruptible():
+    steps: list[str] = []
+
+    def work() -> None:
         try:
             signal.raise_signal(number)
-            pytest.fail("went on after the signal")
+            steps.append("went on")
         finally:
             signal.raise_signal(number)
-            cleaned = True
-    assert cleaned
+            steps.append("cleaned up")
+
+    with pytest.raises(Interrupted) as caught, interruptible():
+        work()
+    assert steps == ["cleaned up"]
     assert caught.value.signal_number == number
     assert number.name in caught.value.message
 
