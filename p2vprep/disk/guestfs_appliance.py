@@ -1,0 +1,499 @@
+"""The real appliance, through libguestfs: the only place that imports its bindings.
+
+libguestfs knows no time limits, and a call into it cannot be interrupted. So the
+launch runs in a thread of its own, and a watchdog kills the appliance's QEMU
+when it, or any later call, takes too long: the call then fails at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat as modes
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from p2vprep.disk import accel
+from p2vprep.disk.accel import Accelerator
+from p2vprep.disk.appliance import FileSystem, Stat
+from p2vprep.errors import CannotOpenError, FailedError, P2vprepError
+from p2vprep.events import Sink
+
+LAUNCH_LIMITS = {"kvm": 60.0, "tcg": 300.0}
+"""Seconds for the start; usual are 2-5 with KVM and 10-20 under emulation on an idle host."""
+
+CALL_LIMIT = 300.0
+"""Seconds for one call; the longest, a checksum of a large hive under emulation, takes about 1."""
+
+_CHUNK = 3 << 20
+"""Bytes per read or write: below the protocol's limit of 4 MiB, and the quickest of those measured."""
+
+_CONSOLE_LINES = 400
+_GONE = (
+    "appliance closed the connection",
+    "unexpected end of file",
+    "guestfs_launch has not been called",
+    "call launch before",
+    "Broken pipe",
+)
+_NOISE = ("supermin:", "+ ", "guestfsd:", "mdadm:", "libguestfs: trace", "commandrvf", "Failed to resolve")
+
+
+def bindings() -> Any:
+    """The guestfs module. Raises CannotOpenError (``no-libguestfs``) where it cannot be imported."""
+    try:
+        import guestfs
+    except ImportError as problem:
+        raise CannotOpenError(
+            f"the Python bindings of libguestfs cannot be imported: {problem}",
+            code="no-libguestfs",
+            hint="Install python3-guestfs of your distribution, and let the environment see it "
+            "(python3 -m venv --system-site-packages); `p2vprep doctor` tells more.",
+        ) from problem
+    return guestfs
+
+
+def device_name(index: int) -> str:
+    """The device of the disk at an index: sda … sdz, sdaa …; libguestfs keeps these names for any bus."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("a") + rest) + letters
+    return f"/dev/sd{letters}"
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """The last line of a console that may tell why it ended; empty where there is none."""
+    useful = [line.strip() for line in lines if line.strip() and not line.strip().startswith(_NOISE)]
+    telling = [
+        line for line in useful if any(word in line.lower() for word in ("error", "fail", "panic", "qemu"))
+    ]
+    return (telling or useful or [""])[-1][:300]
+
+
+class _Console:
+    """The last lines of the appliance's console, and all of them in a file where one is asked for."""
+
+    def __init__(self, log: Path | None) -> None:
+        self.lines: deque[str] = deque(maxlen=_CONSOLE_LINES)
+        self._rest = ""
+        self._file = None if log is None else log.open("w", encoding="utf-8", errors="replace")
+
+    def __call__(self, _event: int, _handle: int, text: object, _array: object) -> None:
+        chunk = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+        if self._file is not None:
+            self._file.write(chunk)
+        *whole, self._rest = (self._rest + chunk.replace("\r", "\n")).split("\n")
+        self.lines.extend(whole)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _Watchdog:
+    """Kills processes when the time that was set for the current call is over."""
+
+    def __init__(self, kill: Callable[[], None]) -> None:
+        self._kill = kill
+        self._changed = threading.Condition()
+        self._deadline: float | None = None
+        self._ended = False
+        self.barked = False
+        threading.Thread(target=self._watch, name="appliance-watchdog", daemon=True).start()
+
+    @contextmanager
+    def limit(self, seconds: float) -> Iterator[None]:
+        with self._changed:
+            self._deadline = time.monotonic() + seconds
+            self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._deadline = None
+
+    def end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._ended:
+                if self._deadline is None:
+                    self._changed.wait()
+                elif (left := self._deadline - time.monotonic()) > 0:
+                    self._changed.wait(left)
+                else:
+                    self.barked, self._deadline = True, None
+                    self._kill()
+
+
+def _children(thread: int) -> list[int]:
+    """The processes that a thread of this process started and that still run."""
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{thread}/children").read_text().split()]
+    except (OSError, ValueError):
+        return []
+
+
+class GuestfsAppliance:
+    """The running libguestfs appliance; see :class:`p2vprep.disk.appliance.Appliance` for the calls."""
+
+    def __init__(
+        self, handle: Any, console: _Console, disks: int, accelerator: str, *, read_only: bool
+    ) -> None:
+        self._handle = handle
+        self._console = console
+        self._read_only = read_only
+        self._mounted = False
+        self._unsynced = False
+        self._thread = 0
+        self._pid = 0
+        self._watchdog = _Watchdog(self._kill_processes)
+        self.devices = tuple(device_name(index) for index in range(disks))
+        self.accelerator = accelerator
+        self.wrote = False
+
+    # --- start and end
+
+    @classmethod
+    def start(
+        cls,
+        disks: Sequence[Path],
+        *,
+        read_only: bool,
+        accelerator: Accelerator,
+        sink: Sink,
+        network: bool,
+        memory: int,
+        limit: float | None,
+        log: Path | None,
+        meanwhile: Callable[[], None] | None,
+    ) -> GuestfsAppliance:
+        """Starts it; with KVM that was chosen and not demanded a failure means one more try with TCG."""
+
+        def attempt(name: str, during: Callable[[], None] | None) -> GuestfsAppliance:
+            made = cls._prepare(disks, name, read_only=read_only, network=network, memory=memory, log=log)
+            try:
+                made._boot(limit or LAUNCH_LIMITS[name], during)
+            except BaseException:
+                made.kill()
+                raise
+            return made
+
+        done = False
+
+        def once() -> None:
+            nonlocal done
+            if meanwhile is not None and not done:
+                done = True
+                meanwhile()
+
+        try:
+            return attempt(accelerator.name, once)
+        except CannotOpenError as problem:
+            if problem.code not in ("appliance-launch", "appliance-timeout") or not accel.disappointed(
+                accelerator, problem.message, sink=sink
+            ):
+                raise
+        return attempt("tcg", once)
+
+    @classmethod
+    def _prepare(
+        cls,
+        disks: Sequence[Path],
+        name: str,
+        *,
+        read_only: bool,
+        network: bool,
+        memory: int,
+        log: Path | None,
+    ) -> GuestfsAppliance:
+        guestfs = bindings()
+        try:
+            console = _Console(log)
+        except OSError as problem:
+            raise CannotOpenError(
+                f"cannot write the appliance's log: {problem}", subject=str(log)
+            ) from problem
+        handle = guestfs.GuestFS(python_return_dict=True, close_on_exit=False)
+        appliance = cls(handle, console, len(disks), name, read_only=read_only)
+        try:
+            handle.set_backend("direct")
+            if name == "tcg":
+                handle.set_backend_setting("force_tcg", "1")
+            handle.set_memsize(memory)
+            handle.set_smp(1)
+            handle.set_network(network)
+            handle.set_autosync(False)
+            handle.set_pgroup(True)  # a Ctrl-C in the terminal reaches us, not its QEMU
+            handle.set_verbose(log is not None)
+            handle.set_event_callback(console, guestfs.EVENT_APPLIANCE | guestfs.EVENT_LIBRARY)
+            for disk in disks:
+                # Unsafe only means that QEMU itself never fsyncs: whoever owns the overlay does, at the end.
+                handle.add_drive_opts(
+                    os.fspath(disk), format="qcow2", readonly=read_only, cachemode="unsafe", discard="disable"
+                )
+        except RuntimeError as problem:
+            appliance.kill()
+            raise CannotOpenError(
+                f"the appliance cannot take the disks: {problem}",
+                code="appliance-launch",
+                subject=", ".join(map(str, disks)),
+            ) from problem
+        return appliance
+
+    def _boot(self, limit: float, meanwhile: Callable[[], None] | None) -> None:
+        problems: list[BaseException] = []
+
+        def run() -> None:
+            self._thread = threading.get_native_id()
+            try:
+                self._handle.launch()
+                self._pid = self._handle.get_pid()
+            except RuntimeError as problem:
+                problems.append(problem)
+
+        booting = threading.Thread(target=run, name="appliance-launch", daemon=True)
+        started = time.monotonic()
+        booting.start()
+        try:
+            if meanwhile is not None:
+                meanwhile()
+            booting.join(max(0.0, started + limit - time.monotonic()))
+        except BaseException:
+            self._stop_boot(booting)
+            raise
+        if booting.is_alive():
+            self._stop_boot(booting)
+            raise self._timeout(f"the appliance did not start within {limit:.0f} s")
+        if problems:
+            raise self._launch_error(problems[0]) from problems[0]
+
+    def _stop_boot(self, booting: threading.Thread) -> None:
+        """Kills what the launch has started until the launch returns (it may be about to start more)."""
+        for _ in range(100):
+            self._kill_processes()
+            booting.join(0.1)
+            if not booting.is_alive():
+                return
+
+    def _launch_error(self, problem: BaseException) -> CannotOpenError:
+        why = last_words(list(self._console.lines))
+        return CannotOpenError(
+            f"the libguestfs appliance does not start: {problem}" + (f" ({why})" if why else ""),
+            code="appliance-launch",
+            hint="Run `p2vprep doctor`; with -v the appliance's whole log is kept.",
+            details=tuple(self._console.lines)[-20:],
+        )
+
+    def _timeout(self, message: str) -> P2vprepError:
+        kind = FailedError if self.wrote else CannotOpenError
+        why = last_words(list(self._console.lines))
+        return kind(
+            message + (f" (its last words: {why})" if why else ""),
+            code="appliance-timeout",
+            hint="It was killed. Try again when the host is less busy, or with another --accel; "
+            "with -v the appliance's log is kept.",
+        )
+
+    def close(self) -> None:
+        """Unmounts, syncs and shuts down; raises where that fails. Calling it again does nothing."""
+        if self._handle is None:
+            return
+        try:
+            self.umount()
+            if self._unsynced:
+                self._call("sync")
+            self._call("shutdown")
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends the appliance however it is; never raises, never waits for the guest."""
+        handle, self._handle = self._handle, None
+        if handle is None:
+            return
+        self._kill_processes()
+        self._watchdog.end()
+        with suppress(RuntimeError):  # there is nothing more to do for an appliance that is gone
+            handle.close()
+        self._console.close()
+
+    def _kill_processes(self) -> None:
+        started = _children(self._thread) if self._thread else []
+        for pid in {self._pid, *started} - {0}:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+    # --- calls
+
+    def _call(self, name: str, *arguments: object) -> Any:
+        if self._handle is None:
+            raise self._error(name, arguments, "the appliance is closed", code="appliance-died")
+        try:
+            with self._watchdog.limit(CALL_LIMIT):
+                return getattr(self._handle, name)(*arguments)
+        except RuntimeError as problem:
+            text = str(problem)
+            if self._watchdog.barked:
+                raise self._timeout(f"the appliance did not answer within {CALL_LIMIT:.0f} s") from problem
+            if any(word in text for word in _GONE) or not self._alive():
+                why = last_words(list(self._console.lines))
+                raise self._error(name, arguments, why or text, code="appliance-died") from problem
+            raise self._error(name, arguments, text, code="appliance-call") from problem
+
+    def _alive(self) -> bool:
+        try:
+            state = Path(f"/proc/{self._pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (OSError, IndexError):
+            return False
+        return state not in ("Z", "X")
+
+    def _error(self, name: str, arguments: tuple[object, ...], text: str, *, code: str) -> P2vprepError:
+        kind = FailedError if self.wrote else CannotOpenError
+        subject = next((item for item in arguments if isinstance(item, str) and item.startswith("/")), None)
+        what = (
+            "the appliance went away in the middle" if code == "appliance-died" else "the appliance refuses"
+        )
+        return kind(
+            f"{what} ({name}): {text}",
+            code=code,
+            subject=subject,
+            changed="The image was not changed." if self.wrote else "Nothing was changed.",
+            hint="Run the command again; with -v the appliance's log is kept.",
+        )
+
+    def _write_call(self, name: str, *arguments: object) -> Any:
+        self._must_be_writable(name)
+        self.wrote = True
+        return self._call(name, *arguments)
+
+    def _must_be_writable(self, name: str) -> None:
+        if self._read_only:
+            raise ValueError(f"{name} on an appliance that was launched read-only")
+
+    def _absent_is_none(self, absent: str, name: str, *arguments: object) -> Any:
+        """The call's answer, or None where it fails because what it asks for is not there."""
+        try:
+            return self._call(name, *arguments)
+        except (CannotOpenError, FailedError) as problem:
+            if problem.code == "appliance-call" and absent in problem.message:
+                return None
+            raise
+
+    def read_device(self, device: str, offset: int, length: int) -> bytes:
+        return self._pieces("pread_device", device, offset, length)
+
+    def _pieces(self, name: str, path: str, offset: int, length: int) -> bytes:
+        pieces: list[bytes] = []
+        while length > 0:
+            piece: bytes = self._call(name, path, min(length, _CHUNK), offset)
+            if not piece:
+                break
+            pieces.append(piece)
+            offset += len(piece)
+            length -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def mount(
+        self, device: str, kind: FileSystem, *, writable: bool = False, discard_hibernation: bool = False
+    ) -> None:
+        self.umount()
+        options = ["rw" if writable else "ro"]
+        if kind == "ntfs":
+            options += ["permissions", *(["remove_hiberfile"] if discard_hibernation and writable else [])]
+        else:
+            options += ["utf8", "shortname=mixed"]
+        if writable:
+            self._must_be_writable("mount")
+            self._unsynced = True
+        self._call("mount_vfs", ",".join(options), "ntfs-3g" if kind == "ntfs" else "vfat", device, "/")
+        self._mounted = True
+
+    def writable(self) -> bool:
+        if self._read_only:
+            return False
+        flags: int = self._call("statvfs", "/")["flag"]
+        return not flags & os.ST_RDONLY
+
+    def umount(self) -> None:
+        if self._mounted:
+            self._mounted = False
+            self._call("umount_all")
+
+    def free_space(self) -> int:
+        held = self._call("statvfs", "/")
+        return int(held["bavail"]) * int(held["frsize"])
+
+    def stat(self, path: str) -> Stat | None:
+        held = self._absent_is_none(os.strerror(errno.ENOENT), "lstatns", path)
+        if held is None:
+            return None
+        mode = held["st_mode"]
+        kind = "file" if modes.S_ISREG(mode) else "folder" if modes.S_ISDIR(mode) else "other"
+        return Stat(kind, int(held["st_size"]))  # type: ignore[arg-type]
+
+    def resolve(self, path: str) -> str | None:
+        spelt: str | None = self._absent_is_none("not found", "case_sensitive_path", path)
+        return spelt if spelt is not None and self.stat(spelt) is not None else None
+
+    def list(self, folder: str) -> tuple[str, ...]:
+        return tuple(self._call("ls", folder))
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        return self._pieces("pread", path, offset, length)
+
+    def xattr(self, path: str, name: str) -> bytes | None:
+        value: bytes | None = self._absent_is_none(os.strerror(errno.ENODATA), "lgetxattr", path, name)
+        return value
+
+    def sha256(self, path: str) -> str:
+        return str(self._call("checksum", "sha256", path))
+
+    def write(self, path: str, offset: int, data: bytes) -> None:
+        done = 0
+        while done < len(data):
+            count = int(self._write_call("pwrite", path, data[done : done + _CHUNK], offset + done))
+            if count <= 0:
+                raise self._error("pwrite", (path,), "no byte could be written", code="appliance-call")
+            done += count
+
+    def create(self, path: str, content: bytes) -> None:
+        self._write_call("write", path, content[:_CHUNK])
+        self.write(path, _CHUNK, content[_CHUNK:])
+
+    def mkdir(self, path: str) -> None:
+        self._write_call("mkdir", path)
+
+    def remove(self, path: str) -> None:
+        held = self.stat(path)
+        self._write_call("rmdir" if held is not None and held.kind == "folder" else "rm", path)
+
+    def chmod(self, path: str, mode: int) -> None:
+        self._write_call("chmod", mode, path)
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        self._write_call("chown", uid, gid, path)
+
+    def sync(self) -> None:
+        self._call("sync")
+
+    def drop_caches(self) -> None:
+        self._call("drop_caches", 3)
+
+
+def describe_version() -> str:
+    """The version of libguestfs, like ``1.48.6``. Raises CannotOpenError (``no-libguestfs``)."""
+    version = bindings().GuestFS(python_return_dict=True).version()
+    return f"{version['major']}.{version['minor']}.{version['release']}{version['extra']}"
