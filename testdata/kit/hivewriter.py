@@ -246,7 +246,11 @@ class _Writer:
         )
 
     def _big_data(self, raw: bytes) -> int:
-        segments = [self.bins.allocate(raw[at : at + SEGMENT]) for at in range(0, len(raw), SEGMENT)]
+        # Windows gives the last segment a cell of full length, too (all big data of real hives).
+        segments = [
+            self.bins.allocate(raw[at : at + SEGMENT].ljust(SEGMENT, b"\0"))
+            for at in range(0, len(raw), SEGMENT)
+        ]
         held = self.bins.allocate(struct.pack(f"<{len(segments)}I", *segments))
         return self.bins.allocate(struct.pack("<2sHII", b"db", len(segments), held, 0))
 
