@@ -226,9 +226,10 @@ def serve(target: Target, *, read_only: bool) -> Iterator[Server]:
             process = _start(command, stdin=listener.fileno(), stdout=sink.fileno(), stderr=sink.fileno())
         try:
             yield Server(address, process, errors)
+        finally:
+            # It ends by itself once its client has gone; one that hangs is killed.
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_GRACE)
-        finally:
             _kill(process)
 
 
