@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from p2vprep.events import Event, Note, Sink, StepFailed, StepFinished, StepStarted
+from p2vprep.events import Event, Sink, StepFailed, StepFinished, StepStarted
 
 
 class Progress:

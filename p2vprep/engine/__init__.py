@@ -1,0 +1,1 @@
+"""The flow for one machine: inspect, plan, apply, verify, rollback, recover."""

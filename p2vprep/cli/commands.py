@@ -1,0 +1,263 @@
+"""The commands for one machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from p2vprep import engine
+from p2vprep.cli.options import (
+    IMAGES,
+    appliance_options,
+    output_options,
+    plan_options,
+    state_option,
+    to_options,
+)
+from p2vprep.cli.output import Output, printable
+from p2vprep.cli.render_inspect import inspection_view
+from p2vprep.cli.render_misc import doctor_view, history_view, run_summary, verification_view
+from p2vprep.cli.render_plan import plan_view
+from p2vprep.cli.running import run
+from p2vprep.core.model import Plan
+from p2vprep.core.regtext import write as write_reg
+from p2vprep.errors import ExitStatus
+from p2vprep.events import Sink
+
+
+def _output(given: dict[str, Any]) -> Output:
+    return Output.create(given["as_json"], given["verbose"])
+
+
+@click.command()
+@output_options
+@click.option("--deep", is_flag=True, help="Start the appliance once, to see that it works.")
+def doctor(deep: bool, **given: Any) -> None:
+    """What this host can do, and how to mend what it cannot."""
+
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        report = engine.doctor(deep=deep, sink=sink)
+        if output.as_json:
+            output.document(report.to_json())
+        output.show(doctor_view(report))
+        return ExitStatus.OK if report.healthy else ExitStatus.CANNOT_OPEN
+
+    run(_output(given), work)
+
+
+@click.command()
+@IMAGES
+@appliance_options
+@output_options
+def inspect(images: tuple[Path, ...], **given: Any) -> None:
+    """Facts and findings. Several IMAGEs are the disks of one machine. Changes nothing."""
+
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        inspection = engine.inspect(images, to_options(given), sink)
+        if output.as_json:
+            output.document(inspection.to_json())
+        output.show(inspection_view(inspection, verbose=output.verbose))
+        return ExitStatus.OK
+
+    run(_output(given), work)
+
+
+@click.command()
+@IMAGES
+@plan_options
+@appliance_options
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the plan document here.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "reg"]),
+    default="text",
+    show_default=True,
+    help="reg: a .reg file for regedit on a running Windows.",
+)
+@output_options
+def plan(images: tuple[Path, ...], target: Path | None, form: str, **given: Any) -> None:
+    """What apply would do: every change with before, after and why. Changes nothing."""
+
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        planned = engine.plan(images, to_options(given), sink)
+        if target is not None:
+            engine.write_new_file(target, _in_form(planned, "json" if form == "text" else form))
+        if output.as_json:
+            output.document(planned.document)
+        elif form != "text" and target is None:
+            sys.stdout.buffer.write(_in_form(planned, form))
+        else:
+            output.show(plan_view(planned.plan, verbose=output.verbose))
+            if target is not None:
+                output.show(Text(f"written to {printable(str(target))}"))
+        return ExitStatus.OK
+
+    run(_output(given), work)
+
+
+def _in_form(planned: engine.Planned, form: str) -> bytes:
+    if form == "reg":
+        return write_reg(planned.plan.changes)
+    return (json.dumps(planned.document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+@click.command()
+@IMAGES
+@plan_options
+@appliance_options
+@state_option
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Apply this plan document and nothing else; refuse where the disk is no longer what it was made for.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--output",
+    "output_image",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="NEW",
+    help="Leave IMAGE alone and write the prepared disk here; the suffix says the format.",
+)
+@output_options
+def apply(
+    images: tuple[Path, ...], plan_file: Path | None, yes: bool, output_image: Path | None, **given: Any
+) -> None:
+    """Prepare the machine: plan, edit an overlay, prove it, commit."""
+    output = _output(given)
+    if not yes and not (sys.stdin.isatty() and not output.as_json):
+        raise click.UsageError("apply asks before it changes a disk; without a terminal it needs --yes")
+    if plan_file is not None and _shapes_plan(click.get_current_context()):
+        raise click.UsageError("--plan brings its own options; give no option that shapes a plan beside it")
+
+    def approve(planned: Plan) -> bool:
+        output.show(plan_view(planned, verbose=output.verbose))
+        return yes or click.confirm("Apply this plan?", err=True)
+
+    def work(out: Output, sink: Sink) -> ExitStatus:
+        applied = engine.apply(
+            images, to_options(given), sink, plan_file=plan_file, output=output_image, approve=approve
+        )
+        if out.as_json:
+            out.document(applied.document)
+        out.show(run_summary(applied))
+        return ExitStatus.OK
+
+    run(output, work)
+
+
+def _shapes_plan(context: click.Context) -> bool:
+    """Whether an option that shapes a plan was given on the command line."""
+    shaping = ("sources", "targets", "stages", "settings", "control_sets", "first_boot", "root")
+    given = click.core.ParameterSource.COMMANDLINE
+    return any(context.get_parameter_source(name) == given for name in shaping)
+
+
+@click.command()
+@IMAGES
+@appliance_options
+@state_option
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Check against this plan document instead of the last run's receipt.",
+)
+@output_options
+def verify(images: tuple[Path, ...], plan_file: Path | None, **given: Any) -> None:
+    """Is every planned change still there? What did the first boot report?"""
+
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        verification = engine.verify(images, to_options(given), sink, plan_file=plan_file)
+        if output.as_json:
+            output.document(verification.to_json())
+        output.show(verification_view(verification, verbose=output.verbose))
+        return ExitStatus.OK if verification.as_planned else ExitStatus.DIFFERENCES
+
+    run(_output(given), work)
+
+
+@click.command()
+@IMAGES
+@click.option("--allow", "allow", multiple=True, metavar="CODE", help="Lift one refusal by its code.")
+@state_option
+@output_options
+def rollback(images: tuple[Path, ...], **given: Any) -> None:
+    """Undo the last run, bit for bit."""
+
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        document = engine.rollback(images, to_options(given), sink)
+        if output.as_json:
+            output.document(document)
+        output.show(Text(str(document["summary"]), style="green"))
+        return ExitStatus.OK
+
+    run(_output(given), work)
+
+
+@click.command()
+@IMAGES
+@click.option("--abort", is_flag=True, help="Go back instead of forward where both are possible.")
+@state_option
+@output_options
+def recover(images: tuple[Path, ...], abort: bool, **given: Any) -> None:
+    """Finish or discard what a crash left."""
+
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        document = engine.recover(images, to_options(given), sink, abort=abort)
+        if output.as_json:
+            output.document(document)
+        output.show(Text(str(document["summary"]), style="green"))
+        return ExitStatus.OK
+
+    run(_output(given), work)
+
+
+@click.command()
+@IMAGES
+@state_option
+@output_options
+def history(images: tuple[Path, ...], **given: Any) -> None:
+    """What was done to this machine, and what can be undone."""
+
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        document = engine.history(images, to_options(given))
+        if output.as_json:
+            output.document(document)
+        output.show(history_view(document))
+        return ExitStatus.OK
+
+    run(_output(given), work)
+
+
+@click.command()
+@IMAGES
+@state_option
+@output_options
+def forget(images: tuple[Path, ...], **given: Any) -> None:
+    """Remove the undo data. Receipts stay; rollback is no longer possible."""
+
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        document = engine.forget(images, to_options(given))
+        if output.as_json:
+            output.document(document)
+        output.show(Text(str(document["summary"])))
+        return ExitStatus.OK
+
+    run(_output(given), work)
+
+
+MACHINE_COMMANDS = (doctor, inspect, plan, apply, verify, rollback, recover, history, forget)

@@ -1,0 +1,148 @@
+"""The options that commands share, spelt once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from p2vprep.engine.options import AUTO, DEFAULT_STAGE, Options
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+IMAGES = click.argument(
+    "images",
+    nargs=-1,
+    required=True,
+    metavar="IMAGE...",
+    type=click.Path(path_type=Path),
+)
+
+
+def _stack(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(function: Command) -> Command:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def output_options(function: Command) -> Command:
+    """``--json`` and ``-v``, which every command has."""
+    return _stack(
+        click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+        click.option("-v", "--verbose", is_flag=True, help="Tell more."),
+    )(function)
+
+
+def state_option(function: Command) -> Command:
+    """``--state-dir``: where lock, journal, overlay, undo and receipts live."""
+    return click.option(
+        "--state-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Keep the state here instead of in IMAGE.p2vprep/ beside the image.",
+    )(function)
+
+
+def appliance_options(function: Command) -> Command:
+    """How the image is opened."""
+    return _stack(
+        click.option(
+            "--root", type=click.IntRange(min=1), metavar="N", help="Which Windows, where there are several."
+        ),
+        click.option(
+            "--allow",
+            "allow",
+            multiple=True,
+            metavar="CODE",
+            help="Lift one refusal by its code. Repeatable.",
+        ),
+        click.option(
+            "--accel",
+            "accelerator",
+            type=click.Choice(["auto", "kvm", "tcg"]),
+            default=AUTO,
+            show_default=True,
+            help="How the appliance runs. auto: KVM where it works.",
+        ),
+    )(function)
+
+
+def plan_options(function: Command) -> Command:
+    """What shall be done."""
+    return _stack(
+        click.option(
+            "--source",
+            "sources",
+            multiple=True,
+            metavar="auto|NAME",
+            help="Profile of the source machine's vendor. Repeatable. [default: auto]",
+        ),
+        click.option(
+            "--target", "targets", multiple=True, metavar="NAME", help="Profile of the target hypervisor."
+        ),
+        click.option(
+            "--stage",
+            "stages",
+            multiple=True,
+            metavar="NAME",
+            help=f"What the first boot is to be like; none for no stage. [default: {DEFAULT_STAGE}]",
+        ),
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A profile's setting or parameter."
+        ),
+        click.option(
+            "--control-sets",
+            type=click.Choice(["auto", "boot", "all"]),
+            default=AUTO,
+            show_default=True,
+            help="Edit the control set that boots next, or all. auto: all up to 2008 R2, boot after.",
+        ),
+        click.option(
+            "--first-boot/--no-first-boot",
+            "first_boot",
+            default=True,
+            help="Drop a first-boot job where one is needed.",
+        ),
+        click.option(
+            "--profile-dir",
+            "profile_dirs",
+            multiple=True,
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="DIR",
+            help="A folder of your own profiles. Repeatable.",
+        ),
+    )(function)
+
+
+def to_options(given: dict[str, Any]) -> Options:
+    """The click parameters as Options. Raises click.UsageError for a malformed ``--set``."""
+    settings = []
+    for pair in given.get("settings", ()):
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise click.UsageError(f"--set takes KEY=VALUE, not {pair!r}")
+        settings.append((key.strip(), value.strip()))
+    stages = tuple(given.get("stages") or (DEFAULT_STAGE,))
+    return Options(
+        sources=_without_none(tuple(given.get("sources") or (AUTO,))),
+        targets=_without_none(tuple(given.get("targets", ()))),
+        stages=_without_none(stages),
+        settings=tuple(sorted(settings)),
+        control_sets=given.get("control_sets", AUTO),
+        first_boot=given.get("first_boot", True),
+        root=given.get("root"),
+        allow=frozenset(given.get("allow", ())),
+        state_dir=given.get("state_dir"),
+        profile_dirs=tuple(given.get("profile_dirs", ())),
+        accelerator=given.get("accelerator", AUTO),
+    )
+
+
+def _without_none(names: tuple[str, ...]) -> tuple[str, ...]:
+    """``none`` stands for "no profile of this kind"."""
+    return tuple(name for name in names if name != "none")

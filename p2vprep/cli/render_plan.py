@@ -1,0 +1,189 @@
+"""A plan for people: changes grouped by rule, before and after, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from p2vprep.cli.output import printable
+from p2vprep.core.model import (
+    Change,
+    FileChange,
+    Guest,
+    Hazard,
+    KeyChange,
+    Plan,
+    RestoreService,
+    Skip,
+    Start,
+    ValueChange,
+)
+from p2vprep.core.registry import split
+from p2vprep.core.values import Data
+
+_FEW = 4
+
+
+def plan_view(plan: Plan, *, verbose: bool = False) -> RenderableType:
+    """The whole plan; with ``verbose`` every single change, else long runs are folded."""
+    parts: list[RenderableType] = [heading(plan.guest), _scope(plan), Text("")]
+    if not plan.changes:
+        parts.append(Text("Nothing to do: the disk is as it should be.", style="green"))
+    for rule, changes in groupby(plan.changes, key=lambda change: change.rule):
+        parts.extend(_group(rule, list(changes), verbose))
+    if plan.first_boot:
+        parts.extend(_first_boot(plan))
+    parts.extend(hazard_lines(plan.hazards))
+    parts.extend(_skips(plan.skips, verbose))
+    parts.append(summary_line(plan))
+    return Group(*parts)
+
+
+def heading(guest: Guest) -> Text:
+    """``SRV-ERP01: Windows Server 2012 R2 Standard, 6.3.9600, x64, server, in /Windows``."""
+    words = [guest.product or "Windows", str(guest.version)]
+    if guest.architecture != "unknown":
+        words.append(guest.architecture)
+    words.append(guest.role.value.replace("-", " "))
+    line = Text(printable(guest.computer_name or "(no name)"), style="bold")
+    line.append(": " + printable(", ".join(words)) + f", in {printable(guest.system_root)}", style="default")
+    return line
+
+
+def summary_line(plan: Plan) -> Text:
+    """How many of what, in one line."""
+    counts = [
+        (sum(isinstance(change, ValueChange) for change in plan.changes), "value"),
+        (sum(isinstance(change, KeyChange) for change in plan.changes), "key"),
+        (sum(isinstance(change, FileChange) for change in plan.changes), "file"),
+    ]
+    told = ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
+    refusals = len(plan.refusals)
+    line = Text(f"{told}; {len(plan.hazards)} finding{'' if len(plan.hazards) == 1 else 's'}", style="bold")
+    if refusals:
+        line.append(f", {refusals} of which stop an apply", style="bold red")
+    return line
+
+
+def hazard_lines(hazards: Iterable[Hazard]) -> Iterator[RenderableType]:
+    """Findings, those that stop an apply first."""
+    ordered = sorted(hazards, key=lambda hazard: (hazard.severity != "refuse", hazard.code))
+    if ordered:
+        yield Text("Findings", style="bold")
+    for hazard in ordered:
+        refuse = hazard.severity == "refuse"
+        line = Text("  stop  " if refuse else "  note  ", style="bold red" if refuse else "yellow")
+        line.append(f"{hazard.code}: {printable(hazard.message)}", style="default")
+        for item in hazard.evidence[:_FEW]:
+            line.append(f"\n          {printable(item)}", style="dim")
+        if hazard.cure:
+            line.append(f"\n          next: {printable(hazard.cure)}")
+        yield line
+    if ordered:
+        yield Text("")
+
+
+def _scope(plan: Plan) -> Text:
+    profiles = ", ".join(plan.profiles) or "none"
+    line = Text(f"  control sets {', '.join(plan.control_sets)}; profiles {profiles}", style="dim")
+    for hive in plan.hives:
+        if hive.dirty:
+            logs = " and ".join(hive.replayed_from) or "no log"
+            line.append(f"\n  {hive.name} was dirty: {hive.replayed_pages} pages replayed from {logs}")
+    return line
+
+
+def _group(rule: str, changes: list[Change], verbose: bool) -> Iterator[RenderableType]:
+    yield Text(f"{rule}  ({len(changes)})", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=False, overflow="fold")
+    table.add_column(no_wrap=False, overflow="fold")
+    table.add_column(style="dim", overflow="fold")
+    for why, run in groupby(_rows(changes, verbose), key=lambda row: row[2]):
+        shown_why: str = why
+        for subject, change, _ in run:
+            table.add_row(Text("  " + subject), Text(change), Text(shown_why))
+            shown_why = ""
+    yield table
+    yield Text("")
+
+
+def _rows(changes: list[Change], verbose: bool) -> Iterator[tuple[str, str, str]]:
+    for (place, why), run in groupby(changes, key=lambda change: (_place(change), change.why)):
+        members = list(run)
+        if verbose or len(members) <= _FEW:
+            for change in members:
+                yield _subject(change, place), _movement(change), printable(why)
+        else:
+            yield printable(place), _folded(members), printable(why)
+
+
+def _place(change: Change) -> str:
+    return change.path if isinstance(change, FileChange) else change.key
+
+
+def _subject(change: Change, place: str) -> str:
+    if isinstance(change, FileChange | KeyChange):
+        return printable(place)
+    parts = split(place)
+    if len(parts) == 3 and parts[1].upper() == "SERVICES" and change.name.upper() == "START":
+        return printable(parts[2]) + ("" if parts[0].endswith("001") else f"  ({parts[0]})")
+    return printable(f"{place}\\{change.name or '(default)'}")
+
+
+def _movement(change: Change) -> str:
+    if isinstance(change, FileChange):
+        if change.after is None:
+            return "deleted"
+        return f"{'written' if change.before is None else 'replaced'}, {change.after.size} bytes"
+    if isinstance(change, KeyChange):
+        return "made" if change.exists_after else "deleted"
+    if change.name.upper() == "START":
+        return f"{_start(change.before)} → {_start(change.after)}"
+    return f"{_data(change.before)} → {_data(change.after)}"
+
+
+def _folded(changes: list[Change]) -> str:
+    names = [change.name for change in changes if isinstance(change, ValueChange)]
+    deleted = all(isinstance(change, ValueChange) and change.after is None for change in changes)
+    return f"{len(changes)} values {'deleted' if deleted else 'changed'}: {printable(', '.join(names))}"
+
+
+def _start(data: Data | None) -> str:
+    if data is None:
+        return "(absent)"
+    number = data.number
+    return Start(number).name.lower() if number in {0, 1, 2, 3, 4} else data.show()
+
+
+def _data(data: Data | None) -> str:
+    return "(absent)" if data is None else printable(data.show(40))
+
+
+def _first_boot(plan: Plan) -> Iterator[RenderableType]:
+    services = [item for item in plan.first_boot if isinstance(item, RestoreService)]
+    others = len(plan.first_boot) - len(services)
+    yield Text(f"first boot gives back  ({len(plan.first_boot)})", style="bold")
+    if services:
+        yield Text("  services: " + printable(", ".join(item.service for item in services)))
+    if others:
+        yield Text(f"  values: {others}")
+    yield Text("")
+
+
+def _skips(skips: tuple[Skip, ...], verbose: bool) -> Iterator[RenderableType]:
+    if not skips:
+        return
+    if not verbose:
+        yield Text(f"{len(skips)} asked for and not done (-v tells why)", style="dim")
+        return
+    yield Text(f"Asked for and not done  ({len(skips)})", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for skip in skips:
+        table.add_row(Text("  " + skip.rule), Text(printable(skip.subject)), Text(printable(skip.reason)))
+    yield table
+    yield Text("")

@@ -1,0 +1,99 @@
+"""What the engine's operations return: values that the command line shows or prints as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from p2vprep.core.detect import Detection
+from p2vprep.core.model import Facts, Hazard, HiveState, Plan
+from p2vprep.disk.doctor import Report as DoctorReport
+from p2vprep.disk.image import Image
+from p2vprep.disk.volume import WindowsVolume
+from p2vprep.engine.documents import facts_json, guest_json, plain
+
+__all__ = ["Applied", "Check", "DoctorReport", "Inspection", "Planned", "Verification"]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Facts and findings of one machine."""
+
+    images: tuple[Image, ...]
+    volume: WindowsVolume
+    facts: Facts
+    detections: tuple[Detection, ...]
+    findings: tuple[Hazard, ...]
+    hives: tuple[HiveState, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The document ``p2vprep.inspect/1``."""
+        return {
+            "schema": "p2vprep.inspect/1",
+            "images": [plain(image) for image in self.images],
+            "volume": plain(self.volume),
+            "guest": guest_json(self.facts.guest),
+            "facts": facts_json(self.facts),
+            "sources": [plain(detection) for detection in self.detections],
+            "findings": [finding.to_json() for finding in self.findings],
+            "hives": [plain(hive) for hive in self.hives],
+        }
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan and its document ``p2vprep.plan/1``."""
+
+    plan: Plan
+    document: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an apply did. Without changes nothing was committed."""
+
+    plan: Plan
+    document: dict[str, object]
+    committed: bool
+    written_bytes: int
+    image: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One planned change, held against the disk as it is now."""
+
+    subject: str
+    status: Literal["as planned", "given back", "differs"]
+    told: str
+    document: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Every planned change checked, and what the first boot left."""
+
+    checks: tuple[Check, ...]
+    first_boot: dict[str, object]
+    first_boot_lines: tuple[str, ...]
+
+    @property
+    def as_planned(self) -> bool:
+        return all(check.status != "differs" for check in self.checks)
+
+    def to_json(self) -> dict[str, object]:
+        """The document ``p2vprep.verify/1``."""
+        return {
+            "schema": "p2vprep.verify/1",
+            "as_planned": self.as_planned,
+            "checks": [
+                {
+                    "status": check.status,
+                    "subject": check.subject,
+                    "found": check.told,
+                    "change": check.document,
+                }
+                for check in self.checks
+            ],
+            "first_boot": self.first_boot,
+        }
