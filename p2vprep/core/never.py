@@ -1,0 +1,112 @@
+"""Services and drivers that are never disabled, parked or demoted, and why.
+
+The list is data of the guard. Nothing lifts it: no profile, no option.
+Sources: Microsoft's guidance on disabling system services, the dependency
+lists of real hives (XP to 10), and the drivers that Windows itself ships for
+storage and network controllers, which the target may need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from p2vprep.core.documents.patterns import name_matches
+from p2vprep.core.model import Guest, Role, Service
+
+_VISTA = (6, 0)
+
+
+@dataclass(frozen=True)
+class Never:
+    """Names (with wildcards) that stay as they are; the other fields narrow it where given."""
+
+    names: tuple[str, ...]
+    reason: str
+    kind: Literal["service", "driver"] | None = None
+    role: Role | None = None
+    before: tuple[int, int] | None = None
+
+    def meets(self, service: Service, guest: Guest) -> bool:
+        """Whether this entry speaks of a service of this guest."""
+        return (
+            (self.kind is None or service.kind == self.kind)
+            and (self.role is None or guest.role == self.role)
+            and (self.before is None or guest.version.nt < self.before)
+            and any(name_matches(name, service.name) for name in self.names)
+        )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+NEVER: tuple[Never, ...] = (
+    Never(
+        _names(
+            "disk partmgr volmgr volmgrx volsnap mountmgr fvevol spaceport Wof FltMgr Ntfs CLFS pci ACPI "
+            "msisadrv ftdisk dmio dmload dmboot vdrvroot rdyboost iorate volume"
+        ),
+        "it belongs to the chain of drivers between Windows and its disk (stop 0x7B without it)",
+    ),
+    Never(
+        _names("RpcSs RpcEptMapper DcomLaunch LSM SamSs"),
+        "Windows does not reach the logon without it",
+    ),
+    Never(
+        _names("Netlogon NTDS Kdc NtFrs DFSR IsmServ ADWS DNS"),
+        "a domain controller does not work without it",
+        role=Role.DOMAIN_CONTROLLER,
+    ),
+    Never(_names("NTDS Kdc"), "a domain controller does not work without it"),
+    Never(
+        _names("PlugPlay DeviceInstall DsmSvc NetSetupSvc Netman netprofm nsi nsiproxy"),
+        "the new virtual network adapter is installed and configured with it",
+    ),
+    Never(
+        _names(
+            "Power ProfSvc UserManager gpsvc StateRepository BrokerInfrastructure SystemEventsBroker "
+            "CoreMessagingRegistrar Schedule EventLog Winmgmt CryptSvc KeyIso VaultSvc TrustedInstaller "
+            "AppReadiness sppsvc AppIDSvc"
+        ),
+        "logon, servicing or activation hangs without it",
+    ),
+    Never(_names("BFE MpsSvc"), "the firewall and everything that depends on it stops without it"),
+    Never(
+        _names("Tcpip Tcpip6 AFD tdx tdi NetBT NDIS Mup rdbss mrxsmb* srv srv2 srvnet"),
+        "networking rests on this driver",
+        kind="driver",
+    ),
+    Never(
+        _names("Dhcp"), "network location and, before Vista, DNS registration of fixed addresses rest on it"
+    ),
+    Never(_names("TermService UmRdpService SessionEnv"), "it is the way into the new machine"),
+    Never(
+        _names("SharedAccess"),
+        "before Vista this service is the Windows Firewall, not only Internet Connection Sharing",
+        before=_VISTA,
+    ),
+    Never(_names("p2vprep*"), "it is this tool's own first-boot job"),
+)
+
+IN_BOX_DRIVERS: tuple[str, ...] = _names(
+    "adp94xx adpahci adpu320 ADP80XX aic78xx amdsata amdsbs amdxata arc arcsas b06bdrv b57nd60a b57nd60x "
+    "bxvbda cht4vbd cht4iscsi E1G60 e1iexpress ebdrv ebdrv0 elxstor HpSAMD iaStorAVC iaStorV iirsp LSI_FC "
+    "LSI_SAS LSI_SAS2 LSI_SAS2i LSI_SAS3 LSI_SAS3i LSI_SCSI LSI_SSS megasas megasas2i megasas35i MegaSR "
+    "mlx4_bus ibbus ndfltr WinMad WinVerbs nfrd960 nvraid nvstor percsas2i percsas3i pvscsi pvscsii ql2300 "
+    "ql40xx SiSRaid2 SiSRaid4 SmartSAMD stexstor storahci stornvme vsmraid VSTXRAID 3ware symmpi "
+    "atapi intelide pciide msahci intelpep IntelPMT intelpmax iagpio iai2c iaLPSS* ICCWDT MEIx64 nvmedisk "
+    "mpio msdsm MsLbfoProvider NdisImPlatform IPMIDRV vmbus storvsc netvsc storflt vmstorfl vms3cap vmgid "
+    "vmgencounter"
+)
+"""Drivers Windows ships for hardware of other makers, and its own: a target's controller may need them."""
+
+
+def never(service: Service, guest: Guest) -> str | None:
+    """Why a service is on the never-list, or None."""
+    return next((entry.reason for entry in NEVER if entry.meets(service, guest)), None)
+
+
+def in_box(service: Service) -> bool:
+    """Whether a driver is one that ships with Windows for storage or network controllers."""
+    return service.kind == "driver" and any(name_matches(name, service.name) for name in IN_BOX_DRIVERS)
