@@ -1,0 +1,228 @@
+"""From facts, profiles and rules to a draft, and from a draft to the plan.
+
+The draft holds what the rules want to be true. :func:`finish` looks at the
+hives and files, merges what agrees, refuses what does not, drops what is true
+already and says for the rest what was before and what is after. A plan that
+was carried out and is made again has no changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from p2vprep.core.changes import resolve_edits
+from p2vprep.core.conditions import finds_something, why_not
+from p2vprep.core.model import (
+    ControlSet,
+    DeleteFile,
+    DeleteKey,
+    DeleteValue,
+    Edit,
+    Facts,
+    FileState,
+    FirstBootItem,
+    Guest,
+    Hazard,
+    HiveState,
+    Plan,
+    PutFile,
+    RestoreService,
+    RestoreValue,
+    RuleYield,
+    SetValue,
+    Skip,
+)
+from p2vprep.core.profiles import Choices, OwnedAction, ResolvedProfile, choose, in_order
+from p2vprep.core.registry import Hive, fold
+from p2vprep.core.rules import KINDS, RULES, SETTINGS
+from p2vprep.core.rules.context import Rule, RuleContext
+from p2vprep.core.selection import Selection, select
+
+Item = TypeVar("Item")
+WhichSets = Literal["boot", "all"]
+_LAST_WITH_SILENT_FALLBACK = (6, 1)
+_SERVICE_KINDS = frozenset({"disable", "park", "demand"})
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the rules want for one machine, before it is held against the disk."""
+
+    guest: Guest
+    control_sets: tuple[str, ...]
+    profiles: tuple[str, ...]
+    choices: Choices
+    edits: tuple[Edit, ...]
+    hazards: tuple[Hazard, ...]
+    skips: tuple[Skip, ...]
+    first_boot: tuple[FirstBootItem, ...]
+
+
+# --- the draft ---------------------------------------------------------------------------------
+
+
+def draft(
+    facts: Facts,
+    hives: Mapping[str, Hive],
+    profiles: Sequence[ResolvedProfile],
+    *,
+    overrides: Mapping[str, str] | None = None,
+    control_sets: WhichSets | None = None,
+) -> Draft:
+    """Runs all rules over every control set that is to be edited.
+
+    ``hives`` holds at least ``SYSTEM``. ``overrides`` are the ``--set`` pairs.
+    Raises UsageError and DocumentError as :func:`p2vprep.core.profiles.choose`.
+    """
+    ordered = in_order(profiles)
+    choices = choose(ordered, SETTINGS, overrides or {})
+    sets, hazards = sets_to_edit(facts, control_sets)
+    actions = [action for profile in ordered for action in profile.actions]
+    selections = {one.name: select(facts.guest, one, hives["SYSTEM"], actions, choices) for one in sets}
+    found: list[RuleYield] = list(hazards)
+    for one in sets:
+        found += [*selections[one.name].hazards, *selections[one.name].skips]
+        for rule in RULES:
+            found += _run(rule, facts, one, hives, choices, selections, actions)
+    found += _unsupported(facts, sets[0], hives, actions, choices)
+    return Draft(
+        guest=facts.guest,
+        control_sets=tuple(one.name for one in sets),
+        profiles=tuple(profile.title for profile in ordered),
+        choices=choices,
+        edits=tuple(item for item in found if isinstance(item, _EDITS)),
+        hazards=_each_once(item for item in found if isinstance(item, Hazard)),
+        skips=_each_once(item for item in found if isinstance(item, Skip)),
+        first_boot=_each_once(item for item in found if isinstance(item, RestoreService | RestoreValue)),
+    )
+
+
+_EDITS = (SetValue, DeleteValue, DeleteKey, PutFile, DeleteFile)
+
+
+def sets_to_edit(
+    facts: Facts, wanted: WhichSets | None = None
+) -> tuple[tuple[ControlSet, ...], tuple[Hazard, ...]]:
+    r"""The control sets to edit, the one that boots next first, and what to tell about them.
+
+    Up to Windows 7 and 2008 R2 a failed start falls back to another set
+    without a word, so all sets are edited there unless ``boot`` is asked for;
+    after that only the one that boots next, and ``Select\Current`` where it is
+    another one.
+    """
+    current = f"ControlSet{facts.select.get('Current', 0):03d}"
+    differs = fold(current) != fold(facts.boot_set) and any(
+        fold(one.name) == fold(current) for one in facts.sets
+    )
+    hazards: tuple[Hazard, ...] = ()
+    if differs:
+        hazards = (
+            Hazard(
+                "current-set-differs",
+                "warn",
+                f"{current} was used last but {facts.boot_set} boots next; both are edited",
+                evidence=tuple(f"{name}={number}" for name, number in facts.select.items()),
+                cure="The last start was unusual (an earlier configuration was chosen, or a repair ran).",
+            ),
+        )
+    everything = wanted == "all" or (wanted is None and facts.guest.version.nt <= _LAST_WITH_SILENT_FALLBACK)
+    if everything:
+        return facts.sets, hazards
+    chosen = {fold(facts.boot_set)} | ({fold(current)} if differs else set())
+    return tuple(one for one in facts.sets if fold(one.name) in chosen), hazards
+
+
+def _run(
+    rule: Rule,
+    facts: Facts,
+    control_set: ControlSet,
+    hives: Mapping[str, Hive],
+    choices: Choices,
+    selections: Mapping[str, Selection],
+    actions: Sequence[OwnedAction],
+) -> Iterator[RuleYield]:
+    mine: list[OwnedAction] = []
+    for owned in actions:
+        if owned.action.kind not in rule.KINDS or owned.action.kind in _SERVICE_KINDS:
+            continue
+        reason = _why_not(owned, facts, control_set, hives["SYSTEM"], choices)
+        if reason is None:
+            mine.append(owned)
+        else:
+            yield Skip(rule.NAME, owned.name, reason)
+    context = RuleContext(
+        facts=facts,
+        control_set=control_set,
+        hives=hives,
+        choices=choices,
+        selection=selections[control_set.name],
+        boot_selection=selections[facts.boot.name],
+        actions=tuple(mine),
+    )
+    yield from rule.rule(context)
+
+
+def _why_not(
+    owned: OwnedAction, facts: Facts, control_set: ControlSet, system: Hive, choices: Choices
+) -> str | None:
+    parameters = choices.parameters.get(owned.profile, {})
+    return why_not(owned.action.when, facts.guest, control_set, system, parameters)
+
+
+def _unsupported(
+    facts: Facts,
+    control_set: ControlSet,
+    hives: Mapping[str, Hive],
+    actions: Sequence[OwnedAction],
+    choices: Choices,
+) -> Iterator[Skip]:
+    """A skip for every action that would do something here and that no rule of this release carries out."""
+    for owned in actions:
+        kind = owned.action.kind
+        if kind in KINDS or not finds_something(owned.action, facts, control_set, hives):
+            continue
+        reason = _why_not(owned, facts, control_set, hives["SYSTEM"], choices)
+        later = f"this release does not carry out {kind!r} yet: {owned.action.why}"
+        yield Skip(kind, owned.name, reason or later)
+
+
+def _each_once(items: Iterable[Item]) -> tuple[Item, ...]:
+    return tuple(dict.fromkeys(items))
+
+
+# --- the plan ----------------------------------------------------------------------------------
+
+
+def file_paths(wanted: Draft, extra_edits: Iterable[Edit] = ()) -> tuple[str, ...]:
+    """The guest files whose present state :func:`finish` needs to know."""
+    edits = (*wanted.edits, *extra_edits)
+    return tuple(dict.fromkeys(edit.path for edit in edits if isinstance(edit, PutFile | DeleteFile)))
+
+
+def finish(
+    wanted: Draft,
+    hives: Mapping[str, Hive],
+    extra_edits: Iterable[Edit] = (),
+    files: Mapping[str, FileState | None] | None = None,
+    hive_states: Sequence[HiveState] = (),
+) -> Plan:
+    """Holds a draft, and edits from elsewhere (the first-boot files), against hives and files.
+
+    ``files`` tells for every path of :func:`file_paths` what is there now (None:
+    nothing). Two edits that contradict each other become a hazard ``conflict``
+    that refuses. Raises RefusedError ``forbidden-key`` for an edit of a key that
+    is never touched.
+    """
+    resolved = resolve_edits((*wanted.edits, *extra_edits), hives, files or {})
+    return Plan(
+        guest=wanted.guest,
+        control_sets=wanted.control_sets,
+        profiles=wanted.profiles,
+        changes=resolved.changes,
+        hazards=_each_once((*wanted.hazards, *resolved.hazards)),
+        skips=_each_once((*wanted.skips, *resolved.skips)),
+        first_boot=wanted.first_boot,
+        hives=tuple(hive_states),
+    )
