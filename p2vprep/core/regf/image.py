@@ -62,17 +62,18 @@ class WholeImage:
 class SparseImage:
     """A hive that is fetched in aligned chunks when they are first read, then kept."""
 
-    __slots__ = ("_chunks", "_overlay", "_source", "size")
+    __slots__ = ("_chunk_size", "_chunks", "_overlay", "_source", "size")
 
-    def __init__(self, source: Source, overlay: Overlay = ()) -> None:
+    def __init__(self, source: Source, overlay: Overlay = (), chunk_size: int = CHUNK) -> None:
         self._source = source
+        self._chunk_size = chunk_size
         self._chunks: dict[int, bytes] = {}
         self._overlay: dict[int, list[tuple[int, bytes]]] = {}
         self.size = source.size
         for offset, piece in overlay:
             end = offset + len(piece)
             self.size = max(self.size, end)
-            for number in range(offset // CHUNK, -(-end // CHUNK)):
+            for number in range(offset // chunk_size, -(-end // chunk_size)):
                 self._overlay.setdefault(number, []).append((offset, piece))
 
     @property
@@ -81,10 +82,10 @@ class SparseImage:
         return sum(map(len, self._chunks.values()))
 
     def read(self, start: int, length: int) -> bytes:
-        first, within = divmod(start, CHUNK)
-        if within + length <= CHUNK:
+        first, within = divmod(start, self._chunk_size)
+        if within + length <= self._chunk_size:
             return self._chunk(first)[within : within + length]
-        last = (start + length - 1) // CHUNK
+        last = (start + length - 1) // self._chunk_size
         joined = b"".join(self._chunk(number) for number in range(first, last + 1))
         return joined[within : within + length]
 
@@ -95,8 +96,8 @@ class SparseImage:
         return held
 
     def _fill(self, number: int) -> bytes:
-        start = number * CHUNK
-        length = max(0, min(CHUNK, self._source.size - start))
+        start = number * self._chunk_size
+        length = max(0, min(self._chunk_size, self._source.size - start))
         raw = self._source.fetch(start, length) if length else b""
         if len(raw) != length:
             raise HiveError(
@@ -104,11 +105,8 @@ class SparseImage:
                 code="hive-short-read",
                 hint="The file changed or the disk has a read error; try again on a fresh copy of the image.",
             )
-        pieces = self._overlay.get(number)
-        if not pieces:
-            return raw
-        chunk = bytearray(raw.ljust(min(CHUNK, self.size - start), b"\0"))
-        for offset, piece in pieces:
+        chunk = bytearray(raw.ljust(min(self._chunk_size, self.size - start), b"\0"))
+        for offset, piece in self._overlay.get(number, ()):
             skipped = max(0, start - offset)
             place = max(0, offset - start)
             part = piece[skipped : skipped + len(chunk) - place]
