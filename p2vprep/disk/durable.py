@@ -14,6 +14,7 @@ the new one is there, whole.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from typing import IO
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 PART_SUFFIX = ".new"
+_PORTION = 1 << 20
 
 PointHook = Callable[[str], None]
 
@@ -115,3 +117,25 @@ def open_private(path: Path) -> IO[bytes]:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     return os.fdopen(os.open(path, flags, FILE_MODE), "wb")
+
+
+def copy_sparse(source: Path, copy: Path) -> None:
+    """Copies a file to a new private one without filling its holes."""
+    with source.open("rb") as reader, open_private(copy) as writer:
+        size = os.fstat(reader.fileno()).st_size
+        writer.truncate(size)
+        position = 0
+        while position < size:
+            try:
+                start = os.lseek(reader.fileno(), position, os.SEEK_DATA)
+            except OSError as problem:
+                if problem.errno != errno.ENXIO:  # no more data, only a hole up to the end
+                    raise
+                break
+            position = os.lseek(reader.fileno(), start, os.SEEK_HOLE)
+            while start < position:
+                portion = os.pread(reader.fileno(), min(_PORTION, position - start), start)
+                if not portion:
+                    raise OSError(errno.EIO, "the file became shorter while it was copied", str(source))
+                os.pwrite(writer.fileno(), portion, start)
+                start += len(portion)

@@ -40,7 +40,7 @@ def in_use(file: Path) -> str | None:
 def refuse_in_use(
     files: Iterable[Path], *, patience: float = 0.0, pause: Callable[[float], None] = time.sleep
 ) -> None:
-    """Raises RefusedError ``image-in-use`` where a file is in use, after ``patience`` seconds of trying again."""
+    """Raises RefusedError ``image-in-use`` where a file stays in use for ``patience`` seconds."""
     attempts = round(patience / _WAIT)
     for file in files:
         why = in_use(file)

@@ -108,12 +108,15 @@ class StateFolder:
         return Path(os.path.normpath(self.path / relative))
 
     def disk_path(self, run: Run, disk: int) -> Path:
-        """Where a run's disk lies now.
+        """Where a run's disk lies now; a copy that was given its final name lies there.
 
-        The first disk is also found after image and state folder were renamed together.
+        An only disk is also found after image and state folder were renamed together.
         """
-        path = self.resolve(run.disks[disk].path)
-        if disk == 0 and not path.exists() and self.path.name.endswith(SUFFIX):
+        entry = run.disks[disk]
+        path = self.resolve(entry.path)
+        if entry.final is not None and not path.exists():
+            path = self.resolve(entry.final)
+        if len(run.disks) == 1 and not path.exists() and self.path.name.endswith(SUFFIX):
             renamed = self.path.with_name(self.path.name[: -len(SUFFIX)])
             if renamed.exists():
                 return renamed

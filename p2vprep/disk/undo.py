@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from p2vprep.disk.durable import Durable, open_private
-from p2vprep.errors import NeedsRecoverError
+from p2vprep.errors import FailedError
 
 SCHEMA = "p2vprep.undo/1"
 CHUNK = 1 << 20
@@ -72,7 +72,7 @@ class Undo:
     def contents(self) -> Iterator[tuple[Range, bytes]]:
         """Every range with its content before, proved by its digest.
 
-        Raises NeedsRecoverError ``undo-damaged`` where the data are not what was saved.
+        Raises FailedError ``undo-damaged`` where the data are not what was saved.
         """
         try:
             with self.data.open("rb") as stream:
@@ -82,7 +82,7 @@ class Undo:
             raise undo_damaged(self.data, problem.strerror or str(problem)) from problem
 
     def verify(self) -> None:
-        """Reads everything back. Raises NeedsRecoverError ``undo-damaged``."""
+        """Reads everything back. Raises FailedError ``undo-damaged``."""
         for _item, _before in self.contents():
             pass
 
@@ -97,7 +97,9 @@ class Undo:
     def write_back(self, disk: Writable) -> None:
         """Puts the content before back into every range and flushes. Can be repeated."""
         for item, before in self.contents():
-            disk.pwrite(item.offset, before)
+            # What is as before is not written: in a hole of a full file system even zeros need room.
+            if disk.pread(item.offset, item.length) != before:
+                disk.pwrite(item.offset, before)
         disk.flush()
 
     def foreign(self, base: Readable, planned: Readable) -> tuple[Range, ...]:
@@ -146,7 +148,7 @@ def record(
 
 
 def load(index: Path, data: Path) -> Undo:
-    """The undo data saved earlier. Raises NeedsRecoverError ``undo-damaged``."""
+    """The undo data saved earlier. Raises FailedError ``undo-damaged``."""
     try:
         undo = _from_json(json.loads(index.read_bytes()), data)
     except OSError as problem:
@@ -166,13 +168,12 @@ def chunks(ranges: Iterable[tuple[int, int]], virtual_size: int) -> Iterator[tup
             offset += portion
 
 
-def undo_damaged(path: Path, why: str) -> NeedsRecoverError:
+def undo_damaged(path: Path, why: str) -> FailedError:
     """The error for undo data that are missing or not what was saved."""
-    return NeedsRecoverError(
+    return FailedError(
         "The undo data are missing or damaged.",
         code="undo-damaged",
         subject=str(path),
-        changed="Unknown; this command changed nothing.",
         hint="Restore the state folder from a backup, or restore the image itself.",
         details=(why,),
     )

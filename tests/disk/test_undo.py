@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from p2vprep.disk import undo
 from p2vprep.disk.durable import Durable
-from p2vprep.errors import NeedsRecoverError
+from p2vprep.errors import FailedError
 
 SIZE = 8 * 4096
 
@@ -93,7 +93,7 @@ def test_damaged_data_are_noticed(tmp_path: Path, pair: tuple[bytes, bytes], dam
         data.write_bytes(data.read_bytes()[:-1])
     else:
         data.unlink()
-    with pytest.raises(NeedsRecoverError) as caught:
+    with pytest.raises(FailedError) as caught:
         written.verify()
     assert caught.value.code == "undo-damaged"
 
@@ -104,7 +104,7 @@ def test_nothing_is_written_where_the_data_are_damaged_from_the_start(
     written = saved(tmp_path, *pair, [(4096, 8192)])
     (tmp_path / "undo.data").write_bytes(b"")
     disk = Memory(pair[1])
-    with pytest.raises(NeedsRecoverError):
+    with pytest.raises(FailedError):
         written.write_back(disk)
     assert bytes(disk.content) == pair[1]
 
@@ -134,7 +134,7 @@ GOOD = [0, 4096, "00", "00", None]
 def test_an_index_that_makes_no_sense_is_refused(tmp_path: Path, document: object) -> None:
     index = tmp_path / "undo.json"
     index.write_text(json.dumps(document))
-    with pytest.raises(NeedsRecoverError) as caught:
+    with pytest.raises(FailedError) as caught:
         undo.load(index, tmp_path / "undo.data")
     assert caught.value.code == "undo-damaged"
 
@@ -143,10 +143,10 @@ def test_an_index_that_makes_no_sense_is_refused(tmp_path: Path, document: objec
 def test_a_torn_index_is_refused(tmp_path: Path, content: bytes) -> None:
     index = tmp_path / "undo.json"
     index.write_bytes(content)
-    with pytest.raises(NeedsRecoverError):
+    with pytest.raises(FailedError):
         undo.load(index, tmp_path / "undo.data")
     index.unlink()
-    with pytest.raises(NeedsRecoverError):
+    with pytest.raises(FailedError):
         undo.load(index, tmp_path / "undo.data")
 
 
