@@ -1,0 +1,104 @@
+"""Which source a disk came from, told from evidence and explained.
+
+Points: a service whose name belongs to one vendor counts 2 (its agents are
+there, whatever the machine is), a driver 1 (drivers travel with images), a
+BIOS string 3, an installed program 2, PCI devices of the maker's boards 1, or
+2 where there are several. From two points on a profile is used by ``auto``;
+using one is harmless where nothing of it is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from p2vprep.core.documents.patterns import name_matches, regex
+from p2vprep.core.documents.profile import Detect
+from p2vprep.core.model import Evidence, Facts, Service
+from p2vprep.core.profiles import ResolvedProfile
+
+THRESHOLD = 2
+_SURE = 5
+_POINTS = {"service": 2, "driver": 1, "bios": 3, "product": 2}
+_HINT, _STRONG, _PROOF = 1, 2, 3
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What speaks for a profile. ``strength`` adds up the points of the evidence."""
+
+    profile: str
+    strength: int
+    evidence: tuple[Evidence, ...]
+    words: str
+
+    @property
+    def applies(self) -> bool:
+        """Whether ``--source auto`` uses the profile."""
+        return self.strength >= THRESHOLD
+
+
+def detect(profiles: Iterable[ResolvedProfile], facts: Facts) -> tuple[Detection, ...]:
+    """Every profile for which anything speaks, the strongest first."""
+    found = (_detection(profile, tuple(_evidence(profile, facts))) for profile in profiles)
+    return tuple(sorted((one for one in found if one.evidence), key=lambda one: (-one.strength, one.profile)))
+
+
+def choose_sources(detections: Sequence[Detection]) -> tuple[str, ...]:
+    """The names that ``--source auto`` stands for; several may apply at once."""
+    return tuple(found.profile for found in detections if found.applies)
+
+
+def _detection(profile: ResolvedProfile, evidence: tuple[Evidence, ...]) -> Detection:
+    strength = sum(_POINTS.get(found.kind, 0) for found in evidence)
+    devices = sum(found.kind == "pci" for found in evidence)
+    strength += min(devices, 2)
+    return Detection(profile.name, strength, evidence, _words(profile, strength, evidence))
+
+
+def _words(profile: ResolvedProfile, strength: int, evidence: Sequence[Evidence]) -> str:
+    """``hpe-proliant: sure (services CqMgHost, sysdown; BIOS string …)``."""
+    sureness = "sure" if strength >= _SURE else "likely" if strength >= THRESHOLD else "a hint only"
+    kinds = {
+        "service": "services",
+        "driver": "drivers",
+        "bios": "BIOS",
+        "pci": "PCI devices",
+        "product": "programs",
+    }
+    parts = []
+    for kind, title in kinds.items():
+        subjects = list(dict.fromkeys(found.subject for found in evidence if found.kind == kind))
+        if subjects:
+            more = f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else ""
+            parts.append(f"{title} {', '.join(subjects[:_SHOWN])}{more}")
+    return f"{profile.name}: {sureness} ({'; '.join(parts)})"
+
+
+def _evidence(profile: ResolvedProfile, facts: Facts) -> Iterator[Evidence]:
+    wanted, name = profile.detect, profile.name
+    yield from _services(wanted, name, facts.boot.services)
+    for key, text in facts.bios.items():
+        if any(regex(pattern).search(text) for pattern in wanted.bios):
+            yield Evidence(name, "bios", text, key, _PROOF)
+    makers = {maker.upper() for maker in wanted.pci_subsystems}
+    for device in facts.pci:
+        if device.subsystem_vendor.upper() in makers:
+            subject = f"{device.vendor}:{device.device} of {device.subsystem_vendor}"
+            yield Evidence(name, "pci", subject, device.instance, _HINT)
+    for product in facts.products:
+        if any(regex(pattern).search(product.display_name) for pattern in wanted.products):
+            yield Evidence(name, "product", product.display_name, product.key, _STRONG)
+
+
+def _services(wanted: Detect, name: str, services: Iterable[Service]) -> Iterator[Evidence]:
+    for service in services:
+        if service.instance or service.deleted:
+            continue
+        driver = service.kind == "driver"
+        patterns = wanted.drivers if driver else wanted.services
+        if any(name_matches(pattern, service.name) for pattern in patterns):
+            where = service.key
+            kind_strength = _HINT if driver else _STRONG
+            yield Evidence(name, "driver" if driver else "service", service.name, where, kind_strength)
