@@ -132,6 +132,17 @@ def _layers(image: Image, filename: str) -> dict[str, Any]:
     return options
 
 
+def stored_ranges(image: Image) -> tuple[tuple[int, int], ...] | None:
+    """Where a disk may hold anything but zeros, where we know that better than QEMU; else None.
+
+    As (offset, length) in bytes, in order; only for VHDX.
+    """
+    if image.format != "vhdx":
+        return None
+    with _opened(image.path) as source:
+        return vhdx.stored_ranges(source)
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 

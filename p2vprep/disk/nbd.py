@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from p2vprep.disk import qemu
-from p2vprep.disk.image import Image, shown
+from p2vprep.disk.image import Image, shown, stored_ranges
 from p2vprep.errors import CannotOpenError, FailedError
 
 Range = tuple[int, int]
@@ -37,10 +37,13 @@ class NbdDisk:
     Every failure is a FailedError with code ``nbd-failed``.
     """
 
-    def __init__(self, handle: Any, server: qemu.Server, subject: str) -> None:
+    def __init__(self, handle: Any, server: qemu.Server, target: qemu.Target, *, read_only: bool) -> None:
         self._handle = handle
         self._server = server
-        self._subject = subject
+        self._subject = shown(target.path)
+        self._is_base = isinstance(target, Image)
+        self._base = target if isinstance(target, Image) else target.base
+        self._base_changes = self._is_base and not read_only
         self.size: int = self._call(handle.get_size)
 
     def pread(self, offset: int, length: int) -> bytes:
@@ -74,9 +77,14 @@ class NbdDisk:
 
     def data(self) -> Iterator[Range]:
         """The ranges that may hold something else than zeros, in order, adjacent ones merged."""
-        yield from _merged(
+        found = _merged(
             (offset, length) for offset, length, flags in self._status(_ALLOCATION) if not flags & _ZERO_FLAG
         )
+        stored = None if self._base_changes else stored_ranges(self._base)
+        if stored is None:
+            return found
+        own = () if self._is_base else self.allocated()
+        return _common(found, _merged(sorted([*stored, *own])))
 
     def sha256(self, progress: Progress | None = None) -> str:
         """SHA-256 (hex) over the whole disk. Zeros need not be read, but do have to be hashed."""
@@ -178,7 +186,7 @@ def connect(target: qemu.Target, *, read_only: bool) -> Iterator[NbdDisk]:
                 raise _cannot_open(server.last_words() or error.string, subject) from error
             finally:
                 watchdog.cancel()
-            disk = NbdDisk(handle, server, subject)
+            disk = NbdDisk(handle, server, target, read_only=read_only)
             expected = target.virtual_size if isinstance(target, Image) else target.base.virtual_size
             if disk.size != expected:
                 raise _cannot_open(f"QEMU sees {disk.size} bytes, the header says {expected}", subject)
@@ -223,6 +231,20 @@ def _merged(ranges: Iterable[Range]) -> Iterator[Range]:
         pending = (offset, length)
     if pending is not None:
         yield pending
+
+
+def _common(one: Iterable[Range], other: Iterable[Range]) -> Iterator[Range]:
+    """What lies in both; each is in order and without overlaps."""
+    left, right = iter(one), iter(other)
+    a, b = next(left, None), next(right, None)
+    while a is not None and b is not None:
+        start, end = max(a[0], b[0]), min(a[0] + a[1], b[0] + b[1])
+        if start < end:
+            yield start, end - start
+        if a[0] + a[1] == end:
+            a = next(left, None)
+        else:
+            b = next(right, None)
 
 
 def _aligned(ranges: Iterable[Range], size: int) -> Iterator[Range]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -35,7 +36,7 @@ _FILE_PARAMETERS = UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b")
 _DISK_SIZE = UUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8")
 _LOGICAL_SECTOR = UUID("8141bf1d-a96f-4709-ba47-f233a8faab5f")
 _PARENT_LOCATOR = UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
-_TABLE_READ = 32 * _MIB
+_TABLE_PIECE = 8 * _MIB
 _FIRST_PRESENT_STATE = 6
 
 _DIRTY_LOG = Concern(
@@ -202,17 +203,48 @@ def _read_metadata(source: Source, region: _Region) -> _Metadata:
     return _Metadata(block_size, has_parent, check_size(disk_size), logical_sector)
 
 
-def _check_blocks(source: Source, region: _Region, metadata: _Metadata) -> None:
-    """Every block that holds data lies inside the file (checked for the first 4 million blocks)."""
-    ratio = (1 << 23) * metadata.logical_sector // metadata.block_size
+def stored_ranges(source: Source) -> tuple[tuple[int, int], ...]:
+    """The (offset, length) of the disk that have a block in the file; everything else is zeros.
+
+    The VHDX must have been read before and hold no dirty log. QEMU's own driver cannot tell
+    (QEMU 7.2: no block status for VHDX), which makes large empty disks slow to compare.
+    """
+    regions = _read_regions(source)
+    metadata = _read_metadata(source, regions[_METADATA])
+    cycle = _blocks_per_bitmap(metadata) + 1
+    found: list[tuple[int, int]] = []
+    for index, entry in enumerate(_block_table(source, regions[_BAT], metadata)):
+        if entry & 7 < _FIRST_PRESENT_STATE or index % cycle == cycle - 1:
+            continue
+        start = (index - index // cycle) * metadata.block_size
+        found.append((start, min(metadata.block_size, metadata.disk_size - start)))
+    return tuple(found)
+
+
+def _blocks_per_bitmap(metadata: _Metadata) -> int:
+    return (1 << 23) * metadata.logical_sector // metadata.block_size
+
+
+def _block_table(source: Source, region: _Region, metadata: _Metadata) -> Iterator[int]:
+    """Its entries; one sector bitmap follows a number of payload blocks that the sizes decide.
+
+    A disk of 64 TiB in blocks of 1 MiB has a table of 512 MiB: it is read in pieces.
+    """
     blocks = -(-metadata.disk_size // metadata.block_size)
-    entries = blocks + (blocks - 1) // ratio
+    entries = blocks + (blocks - 1) // _blocks_per_bitmap(metadata)
     if entries * 8 > region.length:
         raise damaged(f"The block table of the VHDX is too small for its {blocks} blocks")
-    length = min(entries * 8, _TABLE_READ)
-    table = array("Q", source.exactly(region.offset, length, "block table of the VHDX"))
-    if sys.byteorder == "big":
-        table.byteswap()
+    for start in range(0, entries * 8, _TABLE_PIECE):
+        length = min(_TABLE_PIECE, entries * 8 - start)
+        table = array("Q", source.exactly(region.offset + start, length, "block table of the VHDX"))
+        if sys.byteorder == "big":
+            table.byteswap()
+        yield from table
+
+
+def _check_blocks(source: Source, region: _Region, metadata: _Metadata) -> None:
+    """Every block that holds data lies inside the file."""
+    table = _block_table(source, region, metadata)
     last = max((entry >> 20 for entry in table if entry & 7 >= _FIRST_PRESENT_STATE), default=0)
     if last and last * _MIB + _MIB > source.size:
         raise truncated(f"A block of the VHDX lies at byte {last * _MIB}, behind the end of the file")
