@@ -141,7 +141,7 @@ def write_new(
     cut = count if cut is None else cut
     logs = {earlier: _chain(states[: cut + 1], begin, flags)}
     if cut < count:
-        logs["LOG1" if earlier == "LOG2" else "LOG2"] = _chain(states[cut:], begin + cut, flags)
+        logs["LOG1" if earlier == "LOG2" else "LOG2"] = _chain(states[cut:], (begin + cut) % (1 << 32), flags)
     kept = before[:BASE_BLOCK] + after[BASE_BLOCK:]
     kept += before[len(kept) :]
     number = (begin + count) % (1 << 32)
