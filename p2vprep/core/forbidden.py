@@ -18,8 +18,10 @@ from p2vprep.errors import RefusedError
 
 _CONTROL_SET = re.compile(r"CONTROLSET\d{3}")
 _NEVER_WRITTEN = (("CONTROL", "PRODUCTOPTIONS"), ("CONTROL", "NSI"))
+_NEVER_DELETED_ABOVE_SETS = {("SETUP",), ("MOUNTEDDEVICES",)}
 _NEVER_DELETED = (
     ("SERVICES",),
+    ("ENUM",),
     *(("CONTROL", "LSA", name) for name in ("JD", "SKEW1", "GBG", "DATA")),
 )
 
@@ -51,7 +53,8 @@ def why_forbidden(edit: SetValue | DeleteValue | DeleteKey, key: Key | None) -> 
     if parts[0] == "SELECT":
         return "it decides which control set boots"
     if _CONTROL_SET.fullmatch(parts[0]) is None:
-        return None
+        lost = isinstance(edit, DeleteKey) and parts in _NEVER_DELETED_ABOVE_SETS
+        return "Windows does not start without it or what is below it" if lost else None
     below = parts[1:]
     if any(below[: len(never)] == never for never in _NEVER_WRITTEN):
         return "it holds values that cannot be written back safely"
