@@ -69,17 +69,16 @@ def probe(path: str | os.PathLike[str], allow: Collection[str] = frozenset()) ->
     the codes of liftable refusals that do not count.
     """
     try:
-        real = Path(os.path.realpath(path))
+        real = _resolved(path)
         with _opened(real) as source:
             container = _read(real, source, allow)
         lifted = _settle(container.concerns, allow)
-        extents = tuple(_check_extent(real.parent, extent) for extent in container.extents)
+        files = (real, *(_check_extent(real.parent, extent) for extent in container.extents))
+        if len({(state.st_dev, state.st_ino) for state in map(os.stat, files)}) != len(files):
+            raise damaged("Two parts of the VMDK are the same file")
     except P2vprepError as error:
         error.subject = error.subject or shown(path)
         raise
-    if len(set(extents)) != len(extents):
-        raise damaged("Two extents of the VMDK are the same file")
-    files = (real, *extents)
     return Image(
         path=real,
         format=container.format,
@@ -146,6 +145,13 @@ def stored_ranges(image: Image) -> tuple[tuple[int, int], ...] | None:
 # --- reading -------------------------------------------------------------------------------------
 
 
+def _resolved(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Source]:
     """The bytes of a regular file; nothing else is ever opened, not even for a moment."""
@@ -210,7 +216,7 @@ def _require_regular(path: Path, mode: int) -> None:
     )
 
 
-def _unreadable(path: Path, error: Exception) -> CannotOpenError:
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> CannotOpenError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return CannotOpenError(
         f"The file cannot be read: {reason}.",
