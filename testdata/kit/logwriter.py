@@ -60,20 +60,16 @@ def with_header(
 
 
 def marvin32(data: bytes) -> int:
-    """The hash of log entries, written down plainly; for small logs."""
-
-    def rotate(word: int, by: int) -> int:
-        return (word << by | word >> (32 - by)) & 0xFFFFFFFF
-
-    low, high = 0x7A4E55C5, 0x82EF4D88
+    """The hash of log entries: Microsoft's Marvin32 with the seed of the format description."""
+    low, high, full = 0x7A4E55C5, 0x82EF4D88, 0xFFFFFFFF
     padded = data + b"\x80" + bytes(-(len(data) + 1) % 4) + bytes(4)
-    for (word,) in struct.iter_unpack("<I", padded):
-        low = (low + word) & 0xFFFFFFFF
+    for word in struct.unpack(f"<{len(padded) // 4}I", padded):
+        low = (low + word) & full
         high ^= low
-        low = (rotate(low, 20) + high) & 0xFFFFFFFF
-        high = rotate(high, 9) ^ low
-        low = (rotate(low, 27) + high) & 0xFFFFFFFF
-        high = rotate(high, 19)
+        low = (((low << 20) | (low >> 12)) + high) & full
+        high = (((high << 9) & full) | (high >> 23)) ^ low
+        low = (((low << 27) | (low >> 5)) + high) & full
+        high = ((high << 19) & full) | (high >> 13)
     return high << 32 | low
 
 
@@ -142,7 +138,7 @@ def write_new(
     logs = {earlier: _chain(states[: cut + 1], begin, flags)}
     if cut < count:
         logs["LOG1" if earlier == "LOG2" else "LOG2"] = _chain(states[cut:], (begin + cut) % (1 << 32), flags)
-    kept = before[:BASE_BLOCK] + after[BASE_BLOCK:]
+    kept = before[:BASE_BLOCK] + after[BASE_BLOCK : BASE_BLOCK + bins_size(after)]
     kept += before[len(kept) :]
     number = (begin + count) % (1 << 32)
     locked = struct.unpack_from("<I", before, 144)[0] & ~1 | flags & 1
@@ -221,7 +217,8 @@ def write_old(
     primary = bytearray(target[:BASE_BLOCK] + before[BASE_BLOCK:].ljust(len(target) - BASE_BLOCK, b"\0"))
     for offset, data in pages[:written]:
         primary[BASE_BLOCK + offset : BASE_BLOCK + offset + PAGE] = data
-    recovered = bytes(target) + bytes(primary[len(target) :])
+    end = BASE_BLOCK + bins_size(after)
+    recovered = bytes(target[:end]) + bytes(primary[end:])
     return DirtyHive(
         with_header(bytes(primary), sequences=(number, number - 1)),
         {name: log},
