@@ -85,9 +85,11 @@ def _folded(path: str) -> str:
     return fold(join(*split(path)))
 
 
-def _order(item: tuple[Slot, Wanted]) -> tuple[str, Slot]:
+def _order(item: tuple[Slot, Wanted]) -> tuple[str, str, tuple[str, ...], Slot]:
+    """By rule, hive, path (parents before children) and name; files by their path."""
     slot, wanted = item
-    return wanted.edit.rule, (*slot[1:], slot[0])
+    kind, place, *path = slot
+    return wanted.edit.rule, place, split(path[0]) if path else (), (kind, *path[1:])
 
 
 def _goal(edit: Edit) -> object:

@@ -19,6 +19,7 @@ from p2vprep.errors import DocumentError
 
 SCHEMA = "p2vprep.profile/1"
 ProfileKind = Literal["source", "target", "stage"]
+_HINT = "`p2vprep profile schema` prints the schema of profiles for editors."
 _NAME = r"^[a-z0-9][a-z0-9-]*$"
 ActionList = BeforeValidator(lambda plain: tuple(plain) if isinstance(plain, list) else plain)
 Name = Annotated[str, Field(pattern=_NAME, max_length=60)]
@@ -82,11 +83,11 @@ def load(text: str, source: str) -> Profile:
         raise DocumentError(
             f"{positions.place(('schema',))}: this is {plain['schema']!r}, not {SCHEMA!r}", subject=source
         )
-    profile = validate(Profile, plain, positions)
+    profile = validate(Profile, plain, positions, hint=_HINT)
     faults = list(_faults(profile, positions))
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise DocumentError(faults[0] + more, subject=source, details=tuple(faults))
+        raise DocumentError(faults[0] + more, subject=source, details=tuple(faults), hint=_HINT)
     return profile
 
 

@@ -50,7 +50,7 @@ def parse(text: str, source: str) -> tuple[Plain, Positions]:
     return reader.plain(root, ()), Positions(source, reader.values, reader.keys)
 
 
-def validate(model: type[Model], plain: Plain, positions: Positions) -> Model:
+def validate(model: type[Model], plain: Plain, positions: Positions, *, hint: str | None = None) -> Model:
     """The plain value as a model. Raises DocumentError that names every fault with its place."""
     try:
         return model.model_validate(plain)
@@ -61,9 +61,7 @@ def validate(model: type[Model], plain: Plain, positions: Positions) -> Model:
         faults[0] + more,
         subject=positions.source,
         details=tuple(faults[:_SHOWN_ERRORS]),
-        hint="Mend the document; `p2vprep profile schema` prints the schema for editors."
-        if "profile" in model.__name__.lower()
-        else None,
+        hint=hint,
     )
 
 
