@@ -12,12 +12,17 @@ from typing import Protocol, runtime_checkable
 
 from p2vprep.core.values import Data
 
+_NOT_UPCASED = "\u00b5\u0131\u017f"
+"""Unicode upcases these (micro sign, dotless i, long s); the table of Windows leaves them as they are."""
+
 
 def fold(name: str) -> str:
     """The form in which two names are equal for Windows."""
     if name.isascii():
         return name.upper()
-    return "".join(up if len(up := letter.upper()) == 1 else letter for letter in name)
+    return "".join(
+        up if len(up := letter.upper()) == 1 and letter not in _NOT_UPCASED else letter for letter in name
+    )
 
 
 def join(*parts: str) -> str:
