@@ -45,19 +45,27 @@ class NbdDisk:
         self._base = target if isinstance(target, Image) else target.base
         self._base_changes = self._is_base and not read_only
         self.size: int = self._call(handle.get_size)
+        # Some formats (VHDX) take whole sectors only.
+        self._block: int = max(1, self._call(handle.get_block_size, _libnbd().SIZE_MINIMUM))
 
     def pread(self, offset: int, length: int) -> bytes:
         """Exactly the bytes asked for."""
         self._check(offset, length)
+        first, last = self._whole_blocks(offset, length)
         pieces = [
-            bytes(self._call(self._handle.pread, min(_CHUNK, offset + length - start), start))
-            for start in range(offset, offset + length, _CHUNK)
+            bytes(self._call(self._handle.pread, min(_CHUNK, last - start), start))
+            for start in range(first, last, _CHUNK)
         ]
-        return b"".join(pieces)
+        return b"".join(pieces)[offset - first : offset - first + length]
 
     def pwrite(self, offset: int, data: bytes | memoryview) -> None:
         """Writes all of the data; it is on stable storage only after ``flush``."""
         self._check(offset, len(data))
+        first, last = self._whole_blocks(offset, len(data))
+        if (first, last) != (offset, offset + len(data)):
+            around = bytearray(self.pread(first, last - first))
+            around[offset - first : offset - first + len(data)] = data
+            offset, data = first, bytes(around)
         view = memoryview(data)
         for start in range(0, len(data), _CHUNK):
             self._call(self._handle.pwrite, bytes(view[start : start + _CHUNK]), offset + start)
@@ -143,6 +151,11 @@ class NbdDisk:
                 if usable:
                     yield offset, usable, value
                 offset += usable
+
+    def _whole_blocks(self, offset: int, length: int) -> Range:
+        """Beginning and end of the whole blocks around a range."""
+        end = -(-(offset + length) // self._block) * self._block if length else offset
+        return (offset // self._block * self._block if length else offset), end
 
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self.size:

@@ -275,7 +275,7 @@ def _run(
             _kill(process)
         errors.seek(0)
         if status != 0:
-            raise _failed(command, status, _last_line(errors.read()), subject, failure)
+            raise _failed(command, status, errors.read(), subject, failure)
     return output
 
 
@@ -333,18 +333,19 @@ def _tool(name: str) -> str:
 
 
 def _failed(
-    command: Sequence[str], status: int, words: str, subject: Path | None, failure: type[P2vprepError]
+    command: Sequence[str], status: int, said: bytes, subject: Path | None, failure: type[P2vprepError]
 ) -> P2vprepError:
     where = shown(subject) if subject else None
     tool = " ".join(command[:2])
-    if "lock" in words and "Failed to get" in words:
+    words = _last_line(said)
+    if b"Is another process using the image" in said:
         return RefusedError(
             f"Another program uses the image: {words}",
             code="image-in-use",
             subject=where,
             hint="Shut the machine down, or wait until the other program has ended.",
         )
-    if "No space left" in words:
+    if b"No space left" in said:
         return FailedError(
             f"The storage is full: {words}", code="no-space", subject=where, hint="Make room, then try again."
         )

@@ -131,3 +131,25 @@ def test_the_server_has_ended_when_an_exception_leaves_the_context(raw: image.Im
     with pytest.raises(ZeroDivisionError):
         fail()
     assert [process.poll() for process in processes] == [0]
+
+
+@pytest.mark.parametrize("output_format", ["raw", "vhdx"])
+def test_any_byte_can_be_read_and_written_also_where_the_format_takes_only_sectors(
+    raw: image.Image, tmp_path: Path, output_format: str
+) -> None:
+    disk = qemu.convert(raw, tmp_path / "disk", output_format)
+    expected = bytearray(raw.path.read_bytes())
+    with nbd.connect(disk, read_only=False) as opened:
+        for offset, data in (
+            (MIB - 3, b"across"),
+            (510, b"ab"),
+            (5, b""),
+            (SIZE - 1, b"z"),
+            (1024, b"x" * 512),
+        ):
+            opened.pwrite(offset, data)
+            expected[offset : offset + len(data)] = data
+        opened.flush()
+        assert opened.pread(0, SIZE) == expected
+        assert opened.pread(511, 3) == expected[511:514]
+        assert opened.pread(7, 0) == b""
