@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +61,7 @@ def test_writing_the_pieces_gives_the_new_file(
             after[offset] = value
     pieces = changed_pages(before, bytes(after), page)
     assert written(before, pieces) == after
-    for (offset, raw), (following, _) in zip(pieces, pieces[1:], strict=False):
+    for (offset, raw), (following, _) in pairwise(pieces):
         assert offset + len(raw) < following
     for offset, raw in pieces:
         assert offset % page == 0
