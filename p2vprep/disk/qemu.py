@@ -312,7 +312,10 @@ def _start(command: Sequence[str], *, stdin: int, stdout: int, stderr: int) -> s
 
 
 def _limits(cpu_seconds: int | None) -> list[str]:
-    """The words before a command that limit it and let it die with us."""
+    """The words before a command that limit it and let it die with us.
+
+    To the kernel "us" is the thread that started it, so a thread has to outlive its tools.
+    """
     cpu = [f"--cpu={cpu_seconds}"] if cpu_seconds else []
     return [
         _tool("setpriv"), "--pdeathsig=KILL", "--",

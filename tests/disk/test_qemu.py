@@ -147,6 +147,25 @@ def test_a_stream_optimised_disk_can_be_read_and_converted_but_not_committed_to(
     assert content_of(disk) == raw.path.read_bytes()
 
 
+@pytest.mark.parametrize("cut", [0, 1])
+@pytest.mark.parametrize("creator", [b"vpc ", b"qemu", b"win ", b"????"])
+def test_the_last_sectors_of_a_vhd_exist_whatever_its_geometry(
+    tmp_path: Path, creator: bytes, cut: int
+) -> None:
+    # The geometry in this footer stands for half a megabyte, which QEMU believes of "vpc ".
+    data = bytes(MIB - 512) + b"\x55" * 512 + builders.vhd_footer(MIB, 2, creator=creator)
+    path = tmp_path / "disk.vhd"
+    path.write_bytes(data[: len(data) - cut])
+    disk = image.probe(path)
+    overlay = qemu.create_overlay(disk, tmp_path / "overlay.qcow2")
+    assert content_of(overlay) == data[:MIB]
+    with nbd.connect(overlay, read_only=False) as opened:
+        opened.pwrite(MIB - 512, b"\xaa" * 512)
+        opened.flush()
+    qemu.commit(overlay)
+    assert path.read_bytes() == data[: MIB - 512] + b"\xaa" * 512 + data[MIB : len(data) - cut]
+
+
 @pytest.mark.parametrize("name", STRANGE_NAMES)
 def test_strange_names_are_just_names(raw: Image, tmp_path: Path, name: str) -> None:
     folder = tmp_path / name

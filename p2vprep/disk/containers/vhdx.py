@@ -36,6 +36,10 @@ _FILE_PARAMETERS = UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b")
 _DISK_SIZE = UUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8")
 _LOGICAL_SECTOR = UUID("8141bf1d-a96f-4709-ba47-f233a8faab5f")
 _PARENT_LOCATOR = UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
+_PHYSICAL_SECTOR = UUID("cda348c7-445d-4471-9cc9-e9885251c556")
+_DISK_ID = UUID("beca12ab-b2e6-4523-93ef-c309e000c746")
+_KNOWN_ITEMS = {_FILE_PARAMETERS, _DISK_SIZE, _LOGICAL_SECTOR, _PHYSICAL_SECTOR, _DISK_ID, _PARENT_LOCATOR}
+_REQUIRED_ITEM = 4
 _TABLE_PIECE = 8 * _MIB
 _FIRST_PRESENT_STATE = 6
 
@@ -183,10 +187,13 @@ def _read_metadata(source: Source, region: _Region) -> _Metadata:
         raise damaged(f"The metadata of the VHDX claims {count} entries")
     places: dict[UUID, tuple[int, int]] = {}
     for position in range(32, 32 + 32 * count, 32):
-        offset, length, _flags = unpack("<III", table, position + 16)
+        offset, length, flags = unpack("<III", table, position + 16)
+        guid = UUID(bytes_le=table[position : position + 16])
+        if guid not in _KNOWN_ITEMS and flags & _REQUIRED_ITEM:
+            raise _unknown(f"metadata {guid}")
         if offset + length > region.length:
             raise damaged("A metadata item of the VHDX lies outside its region")
-        places[UUID(bytes_le=table[position : position + 16])] = (offset, length)
+        places[guid] = (offset, length)
 
     def item(guid: UUID, layout: str, length: int) -> tuple[int, ...]:
         if guid not in places or places[guid][1] != length:

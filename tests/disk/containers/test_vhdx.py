@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.disk.containers import builders
 from tests.disk.containers.builders import MIB, source
 
 PRESENT = 6
+PARENT_LOCATOR = UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c").bytes_le
 
 
 def code_of(data: bytes) -> str:
@@ -80,9 +82,13 @@ def spoil_both(first: int, second: int) -> bytes:
     return builders.vhdx(spoil=spoil)
 
 
-def metadata_without(number: int) -> bytes:
+def metadata_with(number: int, guid: bytes, flags: int) -> bytes:
+    """A VHDX whose metadata item of this number has another GUID and other flags."""
+
     def spoil(image: bytearray) -> None:
-        image[2 * MIB + 32 + 32 * number] ^= 1
+        entry = 2 * MIB + 32 + 32 * number
+        image[entry : entry + 16] = guid
+        image[entry + 24] = flags
 
     return builders.vhdx(spoil=spoil)
 
@@ -122,8 +128,10 @@ def spoil_at(offset: int, data: bytes) -> bytes:
         pytest.param(spoil_at(2 * MIB, b"metaDATA"), "image-damaged", id="metadata signature"),
         pytest.param(spoil_at(2 * MIB + 10, b"\xff\xff"), "image-damaged", id="metadata count"),
         pytest.param(spoil_at(2 * MIB + 48, b"\xff\xff\xff\xff"), "image-damaged", id="item outside"),
-        pytest.param(metadata_without(0), "image-damaged", id="no file parameters"),
-        pytest.param(metadata_without(1), "image-damaged", id="no size item"),
+        pytest.param(metadata_with(0, b"x" * 16, 0), "image-damaged", id="no file parameters"),
+        pytest.param(metadata_with(1, b"x" * 16, 0), "image-damaged", id="no size item"),
+        pytest.param(metadata_with(4, b"x" * 16, 4), "image-feature-unknown", id="unknown item"),
+        pytest.param(metadata_with(4, PARENT_LOCATOR, 4), "image-is-delta", id="parent locator"),
         pytest.param(builders.vhdx()[: 100 << 10], "image-truncated", id="cut off"),
         pytest.param(builders.vhdx()[: 2 * MIB + 4096], "image-truncated", id="cut off in the metadata"),
         pytest.param(b"vhdxfile", "image-truncated", id="only the signature"),
@@ -131,6 +139,10 @@ def spoil_at(offset: int, data: bytes) -> bytes:
 )
 def test_lies_are_named(data: bytes, code: str) -> None:
     assert code_of(data) == code
+
+
+def test_an_unknown_item_that_is_not_required_does_no_harm() -> None:
+    assert vhdx.read(source(metadata_with(4, b"x" * 16, 2))).virtual_size == 8 * MIB
 
 
 def test_an_unknown_region_that_is_not_required_does_no_harm() -> None:
