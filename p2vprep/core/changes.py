@@ -64,7 +64,8 @@ def resolve_edits(
             refuse_forbidden(edit, None if view is None else view.key(edit.key))
     hazards: list[Hazard] = []
     slots = _without_deleted_parents(_merged(given, hazards), hazards)
-    resolver = _Resolver(views, {fold(path): state for path, state in files.items()})
+    present = {fold(path): state for path, state in files.items()}
+    resolver = _Resolver(views, present, _keys_to_make(slots.values()))
     for _slot, wanted in sorted(slots.items(), key=_order):
         resolver.resolve(wanted)
     return Resolved(tuple(resolver.changes), tuple(hazards), tuple(resolver.skips))
@@ -175,6 +176,16 @@ def _says(edit: Edit) -> str:
 # --- against the disk --------------------------------------------------------------------------
 
 
+def _keys_to_make(wanted: Iterable[Wanted]) -> frozenset[tuple[str, str]]:
+    """Hives and folded paths that some edit makes where they are absent, parents included."""
+    made: set[tuple[str, str]] = set()
+    for one in wanted:
+        if isinstance(one.edit, SetValue) and one.create:
+            parts = split(_folded(one.edit.key))
+            made.update((one.edit.hive, join(*parts[:length])) for length in range(1, len(parts) + 1))
+    return frozenset(made)
+
+
 class View:
     """A hive with the keys that were looked up, so that a lazy reader is asked once."""
 
@@ -202,6 +213,7 @@ class _Resolver:
 
     views: Mapping[str, View]
     files: Mapping[str, FileState | None]
+    to_make: frozenset[tuple[str, str]]
     changes: list[Change] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     made: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -230,7 +242,7 @@ class _Resolver:
             if before != edit.data:
                 name = view.spelt_value(key, edit.name)
                 self._value(edit, key.path, name, before, edit.data, wanted.why)
-        elif wanted.create:
+        elif (edit.hive, _folded(edit.key)) in self.to_make:
             path = self._make(edit, wanted.why, view)
             self._value(edit, path, edit.name, None, edit.data, wanted.why)
         else:

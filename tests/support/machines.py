@@ -139,5 +139,5 @@ def carry_out(changes: Iterable[Change], hives: Mapping[str, MemoryHive]) -> Non
 
 
 def dump(hive: Hive) -> dict[str, dict[str, Data]]:
-    """Everything in a hive by folded path, to compare two of them."""
-    return {fold(key.path): dict(key.values()) for key in walk(hive.root)}
+    """Everything in a hive by folded path and name, to compare two of them."""
+    return {fold(key.path): {fold(name): data for name, data in key.values()} for key in walk(hive.root)}
