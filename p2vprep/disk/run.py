@@ -50,6 +50,11 @@ class OpenRun:
         self.folder.save_run(run, self.host)
         self.run = run
 
+    @property
+    def registered(self) -> bool:
+        """Whether the journal knows of the run."""
+        return any(run.number == self.run.number for run in self.folder.read_journal().runs)
+
     def overlay(self, number: int) -> qemu.Overlay:
         """A disk's overlay, on the image where it lies now."""
         return qemu.Overlay(self.folder.overlay(self.run, number), self.disks[number])

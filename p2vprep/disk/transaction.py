@@ -179,7 +179,8 @@ class Transaction:
             return
         with deferred():
             try:
-                self._opened.end(RunState.DISCARDED, note)
+                if self._opened.registered:
+                    self._opened.end(RunState.DISCARDED, note)
             except OSError as problem:
                 raise _left_behind(self._opened.folder.path, problem) from problem
 
@@ -234,12 +235,13 @@ def begin(
             check_in_use(image, writing=not outputs)
         refuse_no_space(home.path, 2 * needed_space)
         images = images if outputs else [_replayed(image) for image in images]
-        run = _register(home, folders, targets, images, copied=bool(outputs), host=host)
+        run = _new_run(home, targets, images, copied=bool(outputs), host=host)
         transaction = Transaction(OpenRun(home, run, tuple(images), host), locks.pop_all(), sink)
     except BaseException:
         locks.close()
         raise
     try:
+        _register(transaction._opened, folders)
         _prepare(transaction._opened, images, bool(outputs), sink)
     except BaseException as problem:
         transaction.__exit__(type(problem), problem, None)
@@ -250,12 +252,16 @@ def begin(
 @contextmanager
 def scratch(images: Sequence[Image]) -> Iterator[tuple[Path, ...]]:
     """Throw-away overlays to look at a machine: no lock, no state folder, no write access to the images."""
-    folder = Path(tempfile.mkdtemp(prefix="p2vprep-look-"))
+    temporary = Path(tempfile.gettempdir())
+    with as_failure("There is no room for a temporary overlay", temporary):
+        folder = Path(tempfile.mkdtemp(prefix="p2vprep-look-"))
     try:
-        yield tuple(
-            qemu.create_overlay(_readable(image, folder), folder / f"overlay-{number}.qcow2").path
-            for number, image in enumerate(images)
-        )
+        with as_failure("There is no room for a temporary overlay", folder):
+            overlays = tuple(
+                qemu.create_overlay(_readable(image, folder), folder / f"overlay-{number}.qcow2").path
+                for number, image in enumerate(images)
+            )
+        yield overlays
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -263,17 +269,10 @@ def scratch(images: Sequence[Image]) -> Iterator[tuple[Path, ...]]:
 # --- the parts ---------------------------------------------------------------------------------------
 
 
-def _register(
-    home: StateFolder,
-    folders: Sequence[StateFolder],
-    targets: Sequence[Path],
-    images: Sequence[Image],
-    *,
-    copied: bool,
-    host: Host,
+def _new_run(
+    home: StateFolder, targets: Sequence[Path], images: Sequence[Image], *, copied: bool, host: Host
 ) -> Run:
-    """Makes the run's folder and tells the journal, durably; the run exists when this returns."""
-    run = Run(
+    return Run(
         number=home.read_journal().next_number,
         state=RunState.EDITING,
         started=host.timestamp(),
@@ -284,15 +283,19 @@ def _register(
             _entry(home, target, image, copied) for target, image in zip(targets, images, strict=True)
         ),
     )
+
+
+def _register(opened: OpenRun, folders: Sequence[StateFolder]) -> None:
+    """Makes the run's folder and tells the journal, durably; from here `recover` knows of the run."""
+    home = opened.folder
     try:
-        _make_folders(home, run, host)
+        _make_folders(home, opened.run, opened.host)
         for other in folders:
             if other != home:
-                other.write_owner(home, host)
-        home.save_run(run, host)
+                other.write_owner(home, opened.host)
+        home.save_run(opened.run, opened.host)
     except OSError as problem:
         raise unusable(home.path, problem) from problem
-    return run
 
 
 def _make_folders(home: StateFolder, run: Run, host: Host) -> None:
@@ -318,8 +321,12 @@ def _prepare(opened: OpenRun, images: Sequence[Image], copied: bool, sink: Sink)
     if copied:
         copies = []
         for number, (image, entry) in enumerate(zip(images, opened.run.disks, strict=True)):
-            with durable.step(f"copy-{number}"), step(sink, f"Copying {image.path.name} to a new image"):
-                part = opened.folder.resolve(entry.path)
+            part = opened.folder.resolve(entry.path)
+            with (
+                as_failure("The new image cannot be written", part),
+                durable.step(f"copy-{number}"),
+                step(sink, f"Copying {image.path.name} to a new image"),
+            ):
                 copies.append(_copy(image, part, entry, opened.folder.run_folder(opened.run)))
         opened.disks = tuple(copies)
         disks = tuple(
@@ -330,16 +337,16 @@ def _prepare(opened: OpenRun, images: Sequence[Image], copied: bool, sink: Sink)
         with as_failure("The journal cannot be written", opened.folder.journal_path):
             opened.folder.save_run(opened.run, opened.host)
     for number, disk in enumerate(opened.disks):
-        with durable.step(f"create-overlay-{number}"):
-            qemu.create_overlay(disk, opened.overlay(number).path)
+        path = opened.overlay(number).path
+        with as_failure("The overlay cannot be created", path), durable.step(f"create-overlay-{number}"):
+            qemu.create_overlay(disk, path)
 
 
 def _copy(image: Image, part: Path, entry: DiskEntry, folder: Path) -> Image:
-    with as_failure("The new image cannot be written", part):
-        source = _readable(image, folder)
-        copy = qemu.convert(source, part, OUTPUT_SUFFIXES[Path(entry.final or "").suffix.lower()])
-        if source != image:
-            source.path.unlink()
+    source = _readable(image, folder)
+    copy = qemu.convert(source, part, OUTPUT_SUFFIXES[Path(entry.final or "").suffix.lower()])
+    if source != image:
+        source.path.unlink()
     if (copy.format, copy.virtual_size) != (entry.format, entry.virtual_size):
         raise FailedError(
             f"The copy is a {copy.kind} of {copy.virtual_size} bytes instead of {entry.virtual_size}.",
