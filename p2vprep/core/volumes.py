@@ -187,7 +187,7 @@ def _restart_area(page: bytes) -> tuple[int, bool, bool] | None:
     return lsn, (major, minor) == (2, 0), in_use == 0xFFFF or bool(flags & 2)
 
 
-HIBERNATED_SIGNATURES = (b"hibr", b"HIBR", b"wake", b"WAKE", b"HORM")
+HIBERNATED_SIGNATURES = (b"hibr", b"HIBR", b"wake", b"WAKE")
 """How hiberfil.sys begins while it holds a session; a resumed or unused one is zeroed or says RSTR."""
 
 

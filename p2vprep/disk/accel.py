@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -116,7 +117,8 @@ def remember(host: Host, works: bool, why: str) -> None:
         fresh.write_text(json.dumps({"for": valid_for, "kvm": works, "why": why}), encoding="utf-8")
         fresh.replace(host.cache)
     except OSError:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
 
 
 def rom() -> bytes:

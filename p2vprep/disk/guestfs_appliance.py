@@ -7,21 +7,19 @@ when it, or any later call, takes too long: the call then fails at once.
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
 import stat as modes
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from p2vprep.disk import accel
 from p2vprep.disk.accel import Accelerator
 from p2vprep.disk.appliance import FileSystem, Stat
+from p2vprep.disk.watch import Console, Watchdog, alive, children, kill, last_words
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError
 from p2vprep.events import Sink
 
@@ -34,7 +32,9 @@ CALL_LIMIT = 300.0
 _CHUNK = 3 << 20
 """Bytes per read or write: below the protocol's limit of 4 MiB, and the quickest of those measured."""
 
-_CONSOLE_LINES = 400
+# The appliance speaks English whatever the host speaks.
+_NO_PATH = ("No such file or directory", "Not a directory")
+_NO_XATTR = ("No data available", "Operation not supported")
 _GONE = (
     "appliance closed the connection",
     "unexpected end of file",
@@ -42,7 +42,6 @@ _GONE = (
     "call launch before",
     "Broken pipe",
 )
-_NOISE = ("supermin:", "+ ", "guestfsd:", "mdadm:", "libguestfs: trace", "commandrvf", "Failed to resolve")
 
 
 def bindings() -> Any:
@@ -69,88 +68,11 @@ def device_name(index: int) -> str:
     return f"/dev/sd{letters}"
 
 
-def last_words(lines: Sequence[str]) -> str:
-    """The last line of a console that may tell why it ended; empty where there is none."""
-    useful = [line.strip() for line in lines if line.strip() and not line.strip().startswith(_NOISE)]
-    telling = [
-        line for line in useful if any(word in line.lower() for word in ("error", "fail", "panic", "qemu"))
-    ]
-    return (telling or useful or [""])[-1][:300]
-
-
-class _Console:
-    """The last lines of the appliance's console, and all of them in a file where one is asked for."""
-
-    def __init__(self, log: Path | None) -> None:
-        self.lines: deque[str] = deque(maxlen=_CONSOLE_LINES)
-        self._rest = ""
-        self._file = None if log is None else log.open("w", encoding="utf-8", errors="replace")
-
-    def __call__(self, _event: int, _handle: int, text: object, _array: object) -> None:
-        chunk = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-        if self._file is not None:
-            self._file.write(chunk)
-        *whole, self._rest = (self._rest + chunk.replace("\r", "\n")).split("\n")
-        self.lines.extend(whole)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-class _Watchdog:
-    """Kills processes when the time that was set for the current call is over."""
-
-    def __init__(self, kill: Callable[[], None]) -> None:
-        self._kill = kill
-        self._changed = threading.Condition()
-        self._deadline: float | None = None
-        self._ended = False
-        self.barked = False
-        threading.Thread(target=self._watch, name="appliance-watchdog", daemon=True).start()
-
-    @contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
-        with self._changed:
-            self._deadline = time.monotonic() + seconds
-            self._changed.notify()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._deadline = None
-
-    def end(self) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
-
-    def _watch(self) -> None:
-        with self._changed:
-            while not self._ended:
-                if self._deadline is None:
-                    self._changed.wait()
-                elif (left := self._deadline - time.monotonic()) > 0:
-                    self._changed.wait(left)
-                else:
-                    self.barked, self._deadline = True, None
-                    self._kill()
-
-
-def _children(thread: int) -> list[int]:
-    """The processes that a thread of this process started and that still run."""
-    try:
-        return [int(pid) for pid in Path(f"/proc/self/task/{thread}/children").read_text().split()]
-    except (OSError, ValueError):
-        return []
-
-
 class GuestfsAppliance:
     """The running libguestfs appliance; see :class:`p2vprep.disk.appliance.Appliance` for the calls."""
 
     def __init__(
-        self, handle: Any, console: _Console, disks: int, accelerator: str, *, read_only: bool
+        self, handle: Any, console: Console, disks: int, accelerator: str, *, read_only: bool
     ) -> None:
         self._handle = handle
         self._console = console
@@ -159,7 +81,7 @@ class GuestfsAppliance:
         self._unsynced = False
         self._thread = 0
         self._pid = 0
-        self._watchdog = _Watchdog(self._kill_processes)
+        self._watchdog = Watchdog(self._kill_processes)
         self.devices = tuple(device_name(index) for index in range(disks))
         self.accelerator = accelerator
         self.wrote = False
@@ -221,7 +143,7 @@ class GuestfsAppliance:
     ) -> GuestfsAppliance:
         guestfs = bindings()
         try:
-            console = _Console(log)
+            console = Console(log)
         except OSError as problem:
             raise CannotOpenError(
                 f"cannot write the appliance's log: {problem}", subject=str(log)
@@ -331,10 +253,8 @@ class GuestfsAppliance:
         self._console.close()
 
     def _kill_processes(self) -> None:
-        started = _children(self._thread) if self._thread else []
-        for pid in {self._pid, *started} - {0}:
-            with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        started = children(self._thread) if self._thread else []
+        kill({self._pid, *started})
 
     # --- calls
 
@@ -348,17 +268,10 @@ class GuestfsAppliance:
             text = str(problem)
             if self._watchdog.barked:
                 raise self._timeout(f"the appliance did not answer within {CALL_LIMIT:.0f} s") from problem
-            if any(word in text for word in _GONE) or not self._alive():
+            if any(word in text for word in _GONE) or not alive(self._pid):
                 why = last_words(list(self._console.lines))
                 raise self._error(name, arguments, why or text, code="appliance-died") from problem
             raise self._error(name, arguments, text, code="appliance-call") from problem
-
-    def _alive(self) -> bool:
-        try:
-            state = Path(f"/proc/{self._pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except (OSError, IndexError):
-            return False
-        return state not in ("Z", "X")
 
     def _error(self, name: str, arguments: tuple[object, ...], text: str, *, code: str) -> P2vprepError:
         kind = FailedError if self.wrote else CannotOpenError
@@ -383,12 +296,12 @@ class GuestfsAppliance:
         if self._read_only:
             raise ValueError(f"{name} on an appliance that was launched read-only")
 
-    def _absent_is_none(self, absent: str, name: str, *arguments: object) -> Any:
-        """The call's answer, or None where it fails because what it asks for is not there."""
+    def _absent_is_none(self, absent: tuple[str, ...], name: str, *arguments: object) -> Any:
+        """The call's answer, or None where it fails with one of the texts: it asks for what is not there."""
         try:
             return self._call(name, *arguments)
         except (CannotOpenError, FailedError) as problem:
-            if problem.code == "appliance-call" and absent in problem.message:
+            if problem.code == "appliance-call" and problem.message.endswith(absent):
                 return None
             raise
 
@@ -437,7 +350,7 @@ class GuestfsAppliance:
         return int(held["bavail"]) * int(held["frsize"])
 
     def stat(self, path: str) -> Stat | None:
-        held = self._absent_is_none(os.strerror(errno.ENOENT), "lstatns", path)
+        held = self._absent_is_none(_NO_PATH, "lstatns", path)
         if held is None:
             return None
         mode = held["st_mode"]
@@ -445,7 +358,7 @@ class GuestfsAppliance:
         return Stat(kind, int(held["st_size"]))  # type: ignore[arg-type]
 
     def resolve(self, path: str) -> str | None:
-        spelt: str | None = self._absent_is_none("not found", "case_sensitive_path", path)
+        spelt: str | None = self._absent_is_none((*_NO_PATH, ": not found"), "case_sensitive_path", path)
         return spelt if spelt is not None and self.stat(spelt) is not None else None
 
     def list(self, folder: str) -> tuple[str, ...]:
@@ -455,7 +368,7 @@ class GuestfsAppliance:
         return self._pieces("pread", path, offset, length)
 
     def xattr(self, path: str, name: str) -> bytes | None:
-        value: bytes | None = self._absent_is_none(os.strerror(errno.ENODATA), "lgetxattr", path, name)
+        value: bytes | None = self._absent_is_none(_NO_XATTR, "lgetxattr", path, name)
         return value
 
     def sha256(self, path: str) -> str:

@@ -172,7 +172,7 @@ def _build(specs: Sequence[DiskSpec], cache: Path) -> None:
         work = Path(text)
         raws = [work / f"{number}.img" for number in range(len(specs))]
         for spec, raw in zip(specs, raws, strict=True):
-            _make_raw(spec, raw)
+            make_blank(spec, raw)
         _fill(specs, raws)
         for spec, raw in zip(specs, raws, strict=True):
             made = work / spec.file_name
@@ -217,7 +217,7 @@ def _fill(specs: Sequence[DiskSpec], raws: Sequence[Path]) -> None:
         handle.close()
 
 
-def _slots(spec: DiskSpec) -> list[Slot]:
+def slots(spec: DiskSpec) -> list[Slot]:
     """Where each volume lies: a MB apart, the first at 1 MB."""
     slots, sector = [], 2048
     for volume in spec.volumes:
@@ -229,14 +229,15 @@ def _slots(spec: DiskSpec) -> list[Slot]:
     return slots
 
 
-def _make_raw(spec: DiskSpec, raw: Path) -> None:
+def make_blank(spec: DiskSpec, raw: Path) -> None:
+    """A raw disk with its partition table and nothing on the volumes."""
     size = _disk_size(spec)
     with raw.open("wb") as file:
         file.truncate(size)
         if spec.table == "mbr":
-            write_mbr(file, _slots(spec))
+            write_mbr(file, slots(spec))
         elif spec.table == "gpt":
-            write_gpt(file, _slots(spec), size // 512)
+            write_gpt(file, slots(spec), size // 512)
 
 
 def _places(spec: DiskSpec, device: str) -> list[str]:

@@ -1,0 +1,322 @@
+"""The guest's files: reading, patching in place, putting, locking and proving.
+
+Paths are absolute, with forward slashes, in any case; where a file or folder
+exists its own spelling is used. All calls work on what the appliance has mounted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from p2vprep.core import ntfs_security
+from p2vprep.core.model import FileState
+from p2vprep.core.ntfs_security import SecurityDescriptor
+from p2vprep.core.registry import fold
+from p2vprep.disk.appliance import Appliance, FileSystem
+from p2vprep.errors import CannotOpenError, FailedError, RefusedError
+
+READ_LIMIT = 1 << 30
+"""The largest file that is read whole, in bytes; hives stay far below."""
+
+_ACL = "system.ntfs_acl"
+_ATTRIBUTES = "system.ntfs_attrib_be"
+ENCRYPTED = 0x4000
+COMPRESSED = 0x0800
+"""File attributes ([MS-FSCC] 2.6)."""
+
+
+def parts(path: str) -> tuple[str, ...]:
+    """The names of a path. Raises ValueError for one that is relative or climbs up."""
+    names = tuple(name for name in path.split("/") if name)
+    if not path.startswith("/") or any(name in (".", "..") or "\0" in name for name in names):
+        raise ValueError(f"not a path inside the guest: {path!r}")
+    return names
+
+
+def parent(path: str) -> str:
+    """The folder that a path lies in."""
+    return "/" + "/".join(parts(path)[:-1])
+
+
+class FileSource:
+    """A file that stays in the guest and is read in pieces, each piece once.
+
+    What is fetched is kept, in blocks, since a registry hive is visited in small
+    steps. Offers what a lazy hive reader needs: ``size`` and ``fetch``.
+    """
+
+    BLOCK = 256 << 10
+
+    def __init__(self, appliance: Appliance, path: str, size: int) -> None:
+        self._appliance = appliance
+        self._path = path
+        self._blocks: dict[int, bytes] = {}
+        self.size = size
+
+    def fetch(self, offset: int, length: int) -> bytes:
+        """Bytes of the file; shorter only at its end."""
+        length = max(0, min(length, self.size - offset))
+        if length == 0:
+            return b""
+        first, last = offset // self.BLOCK, (offset + length - 1) // self.BLOCK
+        self._load(first, last)
+        joined = b"".join(self._blocks[number] for number in range(first, last + 1))
+        start = offset - first * self.BLOCK
+        return joined[start : start + length]
+
+    def _load(self, first: int, last: int) -> None:
+        missing = [number for number in range(first, last + 1) if number not in self._blocks]
+        for start, end in _runs(missing):
+            place = start * self.BLOCK
+            wanted = min((end - start) * self.BLOCK, self.size - place)
+            piece = self._appliance.read(self._path, place, wanted)
+            if len(piece) != wanted:
+                raise CannotOpenError("the file ends earlier than its size says", subject=self._path)
+            for number in range(start, end):
+                at = (number - start) * self.BLOCK
+                self._blocks[number] = piece[at : at + self.BLOCK]
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """Sorted numbers as half-open runs."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number:
+            runs[-1] = (runs[-1][0], number + 1)
+        else:
+            runs.append((number, number + 1))
+    return runs
+
+
+@dataclass(frozen=True)
+class Security:
+    """Who may change a path: ``others`` are SIDs that may and should not. FAT knows no owners: None."""
+
+    descriptor: SecurityDescriptor | None
+    others: tuple[str, ...]
+
+
+class GuestFiles:
+    """The files of the mounted volume."""
+
+    def __init__(self, appliance: Appliance, kind: FileSystem) -> None:
+        self._appliance = appliance
+        self._kind = kind
+
+    # --- reading
+
+    def find(self, path: str) -> str | None:
+        """The spelling on disk of a path, or None where nothing is there."""
+        names = parts(path)
+        return self._appliance.resolve("/" + "/".join(names)) if names else "/"
+
+    def size(self, path: str) -> int | None:
+        """The size of a file, or None where there is none; a folder in its place is refused."""
+        spelt = self.find(path)
+        if spelt is None:
+            return None
+        held = self._appliance.stat(spelt)
+        if held is None:
+            return None
+        if held.kind != "file":
+            raise _unexpected(spelt, held.kind)
+        return held.size
+
+    def read(self, path: str, limit: int = READ_LIMIT) -> bytes | None:
+        """A whole file, or None where there is none. Raises CannotOpenError beyond ``limit`` bytes."""
+        size = self.size(path)
+        if size is None:
+            return None
+        if size > limit:
+            raise CannotOpenError(
+                f"the file is {size} bytes long, more than {limit} are not read",
+                code="guest-file-too-large",
+                subject=path,
+            )
+        spelt = self._spelt(path)
+        content = self._appliance.read(spelt, 0, size)
+        if len(content) != size:
+            raise CannotOpenError("the file ends earlier than its size says", subject=spelt)
+        return content
+
+    def read_start(self, path: str, length: int) -> bytes:
+        """The first bytes of a file; nothing where there is no such file or it is none."""
+        spelt = self.find(path)
+        held = None if spelt is None else self._appliance.stat(spelt)
+        if spelt is None or held is None or held.kind != "file":
+            return b""
+        return self._appliance.read(spelt, 0, min(length, held.size))
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """The names in a folder; none where there is no such folder."""
+        spelt = self.find(folder)
+        held = None if spelt is None else self._appliance.stat(spelt)
+        if spelt is None or held is None or held.kind != "folder":
+            return ()
+        return tuple(sorted(self._appliance.list(spelt)))
+
+    def source(self, path: str) -> FileSource | None:
+        """A file to be read in pieces, or None where there is none."""
+        size = self.size(path)
+        return None if size is None else FileSource(self._appliance, self._spelt(path), size)
+
+    def state(self, path: str) -> FileState | None:
+        """SHA-256 and size of a file, computed inside the appliance; None where there is none."""
+        size = self.size(path)
+        return None if size is None else FileState(self._appliance.sha256(self._spelt(path)), size)
+
+    def _spelt(self, path: str) -> str:
+        spelt = self.find(path)
+        if spelt is None:
+            raise CannotOpenError("the file is not there", code="guest-file-missing", subject=path)
+        return spelt
+
+    # --- writing
+
+    def patch(self, path: str, pages: Iterable[tuple[int, bytes]]) -> None:
+        """Writes pieces into an existing file, which keeps its place, owner and access list."""
+        spelt = self._spelt(path)
+        for offset, data in pages:
+            self._appliance.write(spelt, offset, data)
+
+    def put(self, path: str, content: bytes, *, locked: bool) -> str:
+        """Makes a file or replaces its content; returns its spelling. Missing folders are made.
+
+        ``locked``: only Administrators and SYSTEM may change the file and the folders made on the way.
+        What exists must be a plain file, and what leads there plain folders: a link would lead elsewhere.
+        """
+        folder, _ = self._make_folders(parent(path), locked=locked)
+        spelt = self.find(path) or _join(folder, parts(path)[-1])
+        held = self._appliance.stat(spelt)
+        if held is not None and held.kind != "file":
+            raise _unexpected(spelt, held.kind)
+        self._appliance.create(spelt, content)
+        if locked:
+            self._lock(spelt)
+        return spelt
+
+    def ensure_folder(self, path: str, *, locked: bool) -> str:
+        """Makes a folder and those above it where they are missing; returns its spelling.
+
+        A folder that is there already keeps its access list. One that is to be locked and that others
+        may write into is refused (``guest-folder-open``): somebody may have prepared it.
+        """
+        spelt, made = self._make_folders(path, locked=locked)
+        if locked and not made:
+            self.require_locked(spelt)
+        return spelt
+
+    def _make_folders(self, path: str, *, locked: bool) -> tuple[str, bool]:
+        """The folder's spelling, and whether it had to be made."""
+        here, made = "/", False
+        for name in parts(path):
+            spelt = self.find(_join(here, name))
+            made = spelt is None
+            if spelt is None:
+                spelt = _join(here, name)
+                self._appliance.mkdir(spelt)
+                if locked:
+                    self._lock(spelt)
+            else:
+                held = self._appliance.stat(spelt)
+                if held is None or held.kind != "folder":
+                    raise _unexpected(spelt, "link" if held is None else held.kind)
+            here = spelt
+        return here, made
+
+    def _lock(self, path: str) -> None:
+        """Owned by Administrators, changed by them and SYSTEM only. FAT has nothing to lock."""
+        if self._kind == "ntfs":
+            self._appliance.chown(path, 0, 0)
+            self._appliance.chmod(path, 0o700)
+
+    def delete(self, path: str) -> None:
+        """Removes a file; nothing happens where there is none."""
+        if self.size(path) is not None:
+            self._appliance.remove(self._spelt(path))
+
+    # --- proving
+
+    def settle(self) -> None:
+        """All writes are on the device, and what is read next comes from there."""
+        self._appliance.sync()
+        self._appliance.drop_caches()
+
+    def verify(self, path: str, expected: FileState) -> None:
+        """Checks a file's content. Raises FailedError (``verify-failed``) where it differs."""
+        found = self.state(path)
+        if found != expected:
+            shown = "is missing" if found is None else f"holds {found.size} bytes, SHA-256 {found.sha256}"
+            raise FailedError(
+                f"a file that was written {shown}, expected {expected.size} bytes, SHA-256 {expected.sha256}",
+                code="verify-failed",
+                subject=path,
+                changed="The image was not changed.",
+            )
+
+    def security(self, path: str) -> Security:
+        """Owner and access list of a path, and who may change it beside Administrators and SYSTEM."""
+        if self._kind != "ntfs":
+            return Security(None, ())
+        spelt = self._spelt(path)
+        raw = self._appliance.xattr(spelt, _ACL)
+        if raw is None:
+            raise CannotOpenError("it has no readable security descriptor", subject=spelt)
+        try:
+            descriptor = ntfs_security.parse(raw)
+        except ValueError as problem:
+            raise CannotOpenError(
+                f"its security descriptor cannot be read: {problem}", code="guest-security", subject=spelt
+            ) from problem
+        return Security(descriptor, ntfs_security.granted_to_others(descriptor, ntfs_security.WRITING))
+
+    def require_locked(self, path: str) -> None:
+        """Refuses (``guest-folder-open``) a path that others may change: what lies there runs as SYSTEM.
+
+        On FAT nothing can be locked, and nothing is refused.
+        """
+        others = self.security(path).others
+        if others:
+            raise RefusedError(
+                f"other users of the guest may change it ({', '.join(others)}), and it would run as SYSTEM",
+                code="guest-folder-open",
+                subject=path,
+                hint="Look at the folder on the guest; remove it if it is not needed, then run this again.",
+            )
+
+    def replaceable(self, path: str) -> bool:
+        """Whether others may rename or delete what lies in a path's folder, as in an open root."""
+        descriptor = self.security(parent(path)).descriptor
+        return descriptor is not None and ntfs_security.removable_from_parent(descriptor)
+
+    def attributes(self, path: str) -> int:
+        """The NTFS file attributes of a path ([MS-FSCC] 2.6); 0 on FAT."""
+        if self._kind != "ntfs":
+            return 0
+        raw = self._appliance.xattr(self._spelt(path), _ATTRIBUTES)
+        return int.from_bytes(raw, "big") if raw is not None and len(raw) == 4 else 0
+
+
+def state_of(content: bytes) -> FileState:
+    """The state of a content that is in memory."""
+    return FileState(hashlib.sha256(content).hexdigest(), len(content))
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two file names are equal for Windows."""
+    return fold(one) == fold(other)
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def _unexpected(path: str, kind: str) -> RefusedError:
+    return RefusedError(
+        f"there is a {kind} where a plain file or folder is expected",
+        code="guest-path-unexpected",
+        subject=path,
+        hint="Look at it on the guest; links and junctions are not followed.",
+    )
