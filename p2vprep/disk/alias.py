@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 _folder: Path | None = None
@@ -40,7 +41,7 @@ def short(files: Sequence[Path]) -> str:
     for extent in files[1:]:
         (folder / extent.name).symlink_to(extent)
     taken = {extent.name for extent in files[1:]}
-    name = next(name for name in ("image", "image-itself") if name not in taken)
+    name = next(name for number in count() if (name := f"image-{number}") not in taken)
     (folder / name).symlink_to(files[0])
     return str(folder / name)
 

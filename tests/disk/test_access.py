@@ -140,3 +140,28 @@ def test_an_image_that_has_gone_is_named(disk: image.Image) -> None:
     with pytest.raises(CannotOpenError) as caught:
         access.check_writable(disk)
     assert caught.value.code == "image-missing"
+
+
+def test_a_file_system_without_locks_says_nothing(disk: image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> bytes:
+        raise OSError(95, "Operation not supported")
+
+    assert not access._has_writing_qemu(disk.path)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    assert not access._has_writing_qemu(disk.path)
+
+
+def test_processes_that_end_while_we_look_are_passed_over(tmp_path: Path) -> None:
+    target = tmp_path / "disk.img"
+    for number, flags in (("10", None), ("11", "0100000"), ("12", "0100002"), ("13", "0100001")):
+        process = tmp_path / "proc" / number
+        (process / "fd").mkdir(parents=True)
+        (process / "fd" / "4").symlink_to(target)
+        (process / "fdinfo").mkdir()
+        (process / "comm").write_text("vmware-vmx\n")
+        if flags is not None:
+            (process / "fdinfo" / "4").write_text(f"pos:\t0\nflags:\t{flags}\n")
+    (tmp_path / "proc" / "14").mkdir()
+    (tmp_path / "proc" / "12" / "comm").unlink()
+    found = list(access._writers(target, processes=tmp_path / "proc"))
+    assert found == ["process 13 (vmware-vmx) has opened it for writing"]

@@ -349,13 +349,13 @@ def test_names_too_long_for_an_overlay_get_an_alias(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_utf8_gets_an_alias_beside_its_extents(tmp_path: Path) -> None:
-    path = write(tmp_path / os.fsdecode(b"\xff.vmdk"), descriptor(b'RW 2048 FLAT "image" 0'))
-    write(tmp_path / "image", MBR)
+    path = write(tmp_path / os.fsdecode(b"\xff.vmdk"), descriptor(b'RW 2048 FLAT "image-0" 0'))
+    write(tmp_path / "image-0", MBR)
     found = image.probe(path)
     alias = Path(image.blockdev(found, read_only=True)["file"]["filename"])
     assert str(alias).isascii()
     assert alias.resolve() == path
-    assert (alias.parent / "image").resolve() == tmp_path / "image"
+    assert (alias.parent / "image-0").resolve() == tmp_path / "image-0"
 
 
 # --- anything at all -----------------------------------------------------------------------------------

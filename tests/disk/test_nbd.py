@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -153,3 +156,39 @@ def test_any_byte_can_be_read_and_written_also_where_the_format_takes_only_secto
         assert opened.pread(0, SIZE) == expected
         assert opened.pread(511, 3) == expected[511:514]
         assert opened.pread(7, 0) == b""
+
+
+def test_a_missing_binding_is_named(raw: image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nbd", None)
+    with pytest.raises(CannotOpenError) as caught, nbd.connect(raw, read_only=True):
+        pass
+    assert (caught.value.code, caught.value.subject) == ("tool-missing", "libnbd")
+
+
+def test_a_server_that_does_not_answer_for_a_context_is_no_endless_loop(raw: image.Image) -> None:
+    with nbd.connect(raw, read_only=True) as disk, pytest.raises(FailedError) as caught:
+        list(disk._status("qemu:no-such-context"))
+    assert "no-such-context" in caught.value.message
+
+
+def test_a_server_that_hangs_is_stopped(raw: image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = qemu._start
+
+    def hang(command: Sequence[str], **streams: int) -> subprocess.Popen[bytes]:
+        assert command
+        return real(["/bin/sleep", "60"], **streams)
+
+    monkeypatch.setattr(qemu, "_start", hang)
+    monkeypatch.setattr(qemu, "_STOP_GRACE", 0.1)
+    monkeypatch.setattr(nbd, "_CONNECT_TIMEOUT", 0.2)
+    with pytest.raises(CannotOpenError) as caught, nbd.connect(raw, read_only=True):
+        pass
+    assert caught.value.code == "qemu-failed"
+
+
+def test_the_fingerprint_tells_its_progress(raw: image.Image) -> None:
+    seen: list[int] = []
+    with nbd.connect(raw, read_only=True) as disk:
+        disk.fingerprint(lambda done, _size: seen.append(done))
+    assert seen == sorted(seen)
+    assert seen

@@ -110,6 +110,8 @@ def vhdx(
     bat_region: tuple[int, int] = (3 * MIB, MIB),
     extra_region: tuple[bytes, int] | None = None,
     version: int = 1,
+    log: tuple[int, int] = (MIB, MIB),
+    region_count: int | None = None,
     spoil: Callable[[bytearray], None] = lambda _image: None,
 ) -> bytes:
     """The metadata of an empty VHDX of 4 MiB; ``spoil`` may change it after the checksums were made."""
@@ -122,7 +124,7 @@ def vhdx(
         header[:4] = b"head"
         struct.pack_into("<Q", header, 8, 5 + number)
         header[48:64] = log_guid
-        struct.pack_into("<HHIQ", header, 64, 0, version, MIB, MIB)
+        struct.pack_into("<HHIQ", header, 64, 0, version, log[1], log[0])
         image[offset : offset + 4096] = _summed(header)
     regions = [
         (UUID("2dc27766-f623-4200-9d64-115e9bfd4a08").bytes_le, bat_region[0], bat_region[1], 1),
@@ -132,7 +134,7 @@ def vhdx(
         regions.append((extra_region[0], 3 * MIB, MIB, extra_region[1]))
     table = bytearray(64 << 10)
     table[:4] = b"regi"
-    struct.pack_into("<I", table, 8, len(regions))
+    struct.pack_into("<I", table, 8, len(regions) if region_count is None else region_count)
     for number, region in enumerate(regions):
         struct.pack_into("<16sQII", table, 16 + 32 * number, *region)
     for offset in (192 << 10, 256 << 10):

@@ -86,6 +86,12 @@ def test_checksums_are_checked(position: int) -> None:
     assert code_of(bytes(image)) == "image-damaged"
 
 
+def test_a_header_without_its_signature_is_damaged() -> None:
+    image = bytearray(vhd_dynamic())
+    image[512] ^= 1
+    assert code_of(bytes(image)) == "image-damaged"
+
+
 def test_another_version_is_refused() -> None:
     raw = bytearray(vhd_footer(MIB, 2))
     raw[12] = 0

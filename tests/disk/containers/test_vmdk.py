@@ -173,6 +173,12 @@ def test_sparse_files_that_lie_are_named(data: bytes, code: str) -> None:
     assert code_of(data) == code
 
 
+def test_a_descriptor_that_claims_too_much_is_damaged() -> None:
+    image = bytearray(vmdk_sparse())
+    image[36:44] = struct.pack("<Q", 1 << 40)
+    assert code_of(bytes(image)) == "image-damaged"
+
+
 def test_a_parent_hidden_behind_the_declared_end_of_the_descriptor_is_found() -> None:
     image = bytearray(vmdk_sparse())
     image[36:44] = struct.pack("<Q", 1)  # the descriptor claims one sector; QEMU reads twenty
