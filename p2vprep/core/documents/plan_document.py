@@ -122,7 +122,7 @@ def load(text: str, source: str = "the plan") -> PlanDocument:
         model = PlanModel.model_validate(plain)
         plan = model.plan()
     except ValidationError as problem:
-        faults = tuple(_fault(error, source) for error in problem.errors(include_url=False))
+        faults = tuple(_fault(error, plain, source) for error in problem.errors(include_url=False))
         raise DocumentError(faults[0], subject=source, details=faults[:_SHOWN]) from problem
     return PlanDocument(plan, model.request, model.tool)
 
@@ -147,14 +147,25 @@ def _check_schema(plain: object, source: str) -> None:
         )
 
 
-def _fault(error: Any, source: str) -> str:
-    pointer = "".join(f"/{_escaped(part)}" for part in error["loc"])
+def _fault(error: Any, plain: object, source: str) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{source}: {pointer or '/'}: {message}"
+    return f"{source}: {_pointer(error['loc'], plain) or '/'}: {message}"
 
 
-def _escaped(part: object) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
+def _pointer(parts: Sequence[str | int], plain: object) -> str:
+    """The JSON pointer to a fault; what names a variant (``value``, ``file``) and no key is left out."""
+    pointer = ""
+    for part in parts:
+        here: object = None
+        if (isinstance(plain, dict) and part in plain) or (
+            isinstance(plain, list) and isinstance(part, int) and part < len(plain)
+        ):
+            here = plain[part]
+        elif part != parts[-1]:
+            continue
+        plain = here
+        pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
+    return pointer
 
 
 # --- is the plan still the one for this disk? --------------------------------------------------
