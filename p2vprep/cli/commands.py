@@ -122,7 +122,7 @@ def _in_form(planned: engine.Planned, form: str) -> bytes:
     "--plan",
     "plan_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Apply this plan document and nothing else; refuse where the disk is no longer what it was made for.",
+    help="Apply this plan document and nothing else; refused where the disk is no longer as it was then.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(

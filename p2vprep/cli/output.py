@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
+from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from p2vprep.errors import P2vprepError
+
+_PIPE_WIDTH = 140
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,8 @@ class Output:
 
     @staticmethod
     def create(as_json: bool, verbose: bool) -> Output:
-        """Consoles that honour NO_COLOR and widths that suit pipes."""
-        out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-        err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
-        return Output(as_json, verbose, out, err)
+        """Consoles that honour NO_COLOR, and COLUMNS where there is no terminal to ask."""
+        return Output(as_json, verbose, _console(sys.stdout, stderr=False), _console(sys.stderr, stderr=True))
 
     def document(self, document: dict[str, object]) -> None:
         """Prints the one JSON document of a command."""
@@ -60,6 +62,12 @@ class Output:
             lines.append("\nnext: ", style="bold")
             lines.append(problem.hint)
         self.err.print(lines)
+
+
+def _console(stream: TextIO, *, stderr: bool) -> Console:
+    """Into a pipe or a file, lines may be longer than on a terminal that nobody can see."""
+    wide = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(stderr=stderr, highlight=False, width=wide)
 
 
 def _subject(problem: P2vprepError) -> str:

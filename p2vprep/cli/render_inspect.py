@@ -58,7 +58,7 @@ def adapter_table(adapters: Iterable[Adapter]) -> RenderableType:
             Text(adapter.mac or "-"),
             Text(adapter.kind),
             Text(ghost, style="yellow" if adapter.ghost else "default"),
-            Text(printable(_addresses(adapter))),
+            Text(_addresses(adapter)),
             Text(printable(adapter.why), style="dim"),
         )
     return table
@@ -86,13 +86,13 @@ def _worth_showing(adapter: Adapter) -> bool:
 
 
 def _addresses(adapter: Adapter) -> str:
-    told = list(adapter.addresses)
+    told = [printable(address) for address in adapter.addresses]
     if adapter.dhcp:
-        told.append(f"DHCP, last {adapter.lease}" if adapter.lease else "DHCP")
+        told.append(f"DHCP, last {printable(adapter.lease)}" if adapter.lease else "DHCP")
     elif adapter.lease:
-        told.append(f"old lease {adapter.lease}")
+        told.append(f"old lease {printable(adapter.lease)}")
     if adapter.gateways:
-        told.append("via " + ", ".join(adapter.gateways))
+        told.append("via " + printable(", ".join(adapter.gateways)))
     return "\n".join(told) or "-"
 
 
@@ -100,10 +100,7 @@ def _vendors(inspection: Inspection) -> Iterable[RenderableType]:
     if not inspection.detections:
         yield Text("Source hardware: no profile fits what was found.")
     for detection in inspection.detections:
-        line = Text("Source hardware: ")
-        line.append(detection.profile, style="bold")
-        line.append(f" ({detection.words})", style="dim")
-        yield line
+        yield Text(f"Source hardware: {printable(detection.words)}")
     yield Text("")
 
 

@@ -9,7 +9,7 @@ was carried out and is made again has no changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from p2vprep.core.changes import resolve_edits
@@ -70,8 +70,11 @@ def draft(
     *,
     overrides: Mapping[str, str] | None = None,
     control_sets: WhichSets | None = None,
+    first_boot: bool = True,
 ) -> Draft:
     """Runs all rules over every control set that is to be edited.
+
+    Without ``first_boot`` nothing is parked: there would be nobody to give it back.
 
     ``hives`` holds at least ``SYSTEM``. ``overrides`` are the ``--set`` pairs.
     Raises UsageError and DocumentError as :func:`p2vprep.core.profiles.choose`.
@@ -80,8 +83,11 @@ def draft(
     choices = choose(ordered, SETTINGS, overrides or {})
     sets, hazards = sets_to_edit(facts, control_sets)
     actions = [action for profile in ordered for action in profile.actions]
+    unparked: list[Skip] = []
+    if not first_boot:
+        actions, choices, unparked = _without_parking(actions, choices)
     selections = {one.name: select(facts.guest, one, hives["SYSTEM"], actions, choices) for one in sets}
-    found: list[RuleYield] = list(hazards)
+    found: list[RuleYield] = [*hazards, *unparked]
     for one in sets:
         found += [*selections[one.name].hazards, *selections[one.name].skips]
         for rule in RULES:
@@ -100,6 +106,21 @@ def draft(
 
 
 _EDITS = (SetValue, DeleteValue, DeleteKey, PutFile, DeleteFile)
+_PARK = "park"
+_KEEP = "keep"
+
+
+def _without_parking(
+    actions: Sequence[OwnedAction], choices: Choices
+) -> tuple[list[OwnedAction], Choices, list[Skip]]:
+    """What is left to do where no first-boot job could give anything back."""
+    reason = "without a first-boot job nothing would give it back"
+    skips = [Skip(_PARK, owned.name, reason) for owned in actions if owned.action.kind == _PARK]
+    parked = [name for name, chosen in choices.settings.items() if chosen == _PARK]
+    skips += [Skip(_PARK, f"setting {name}", reason) for name in parked]
+    settings = {name: _KEEP if chosen == _PARK else chosen for name, chosen in choices.settings.items()}
+    kept = [owned for owned in actions if owned.action.kind != _PARK]
+    return kept, replace(choices, settings=settings), skips
 
 
 def sets_to_edit(

@@ -196,6 +196,9 @@ class _Search:
         for name in sorted(self.appliance.list("/"), key=_likely_first):
             if fold(name) in _NEVER or name.startswith("$"):
                 continue
+            held = self.appliance.stat(f"/{name}")
+            if held is None or held.kind != "folder":
+                continue
             config = self.appliance.resolve(f"/{name}/System32/config")
             if config is None:
                 continue

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
 
-from p2vprep.core.model import ControlSet, Facts, Guest, Service
+from p2vprep.core.model import ControlSet, Facts, Service
 from p2vprep.core.values import Data
 
 
@@ -28,24 +28,6 @@ def plain(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
     return value
-
-
-def guest_json(guest: Guest) -> dict[str, object]:
-    """What was found, with the version both as text and in parts."""
-    return {
-        "product": guest.product,
-        "version": str(guest.version),
-        "major": guest.version.major,
-        "minor": guest.version.minor,
-        "build": guest.version.build,
-        "version_known": guest.version.known,
-        "role": guest.role.value,
-        "architecture": guest.architecture,
-        "installation_type": guest.installation_type,
-        "computer_name": guest.computer_name,
-        "system_root": guest.system_root,
-        "domain_member": guest.domain_member,
-    }
 
 
 def facts_json(facts: Facts) -> dict[str, object]:

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from p2vprep.core.detect import Detection
+from p2vprep.core.documents.plan_document import guest_to_json
 from p2vprep.core.model import Facts, Hazard, HiveState, Plan
 from p2vprep.disk.doctor import Report as DoctorReport
 from p2vprep.disk.image import Image
 from p2vprep.disk.volume import WindowsVolume
-from p2vprep.engine.documents import facts_json, guest_json, plain
+from p2vprep.engine.documents import facts_json, plain
 
-__all__ = ["Applied", "Check", "DoctorReport", "Inspection", "Planned", "Verification"]
+__all__ = ["Applied", "Check", "DoctorReport", "Inspection", "Planned", "Status", "Verification"]
+
+Status = Literal["as planned", "given back", "renewed", "differs"]
+"""``given back``: by the first boot, as planned. ``renewed``: cleared, and written anew by Windows since."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Inspection:
             "schema": "p2vprep.inspect/1",
             "images": [plain(image) for image in self.images],
             "volume": plain(self.volume),
-            "guest": guest_json(self.facts.guest),
+            "guest": guest_to_json(self.facts.guest),
             "facts": facts_json(self.facts),
             "sources": [plain(detection) for detection in self.detections],
             "findings": [finding.to_json() for finding in self.findings],
@@ -64,7 +68,7 @@ class Check:
     """One planned change, held against the disk as it is now."""
 
     subject: str
-    status: Literal["as planned", "given back", "differs"]
+    status: Status
     told: str
     document: dict[str, object] = field(default_factory=dict)
 

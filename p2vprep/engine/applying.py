@@ -1,0 +1,120 @@
+"""Carrying out a plan on the overlays: hives edited on copies, files put, everything read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from p2vprep.core.model import FileChange, FileState, KeyChange, Plan, ValueChange
+from p2vprep.core.regf.handover import alternate
+from p2vprep.disk import hive
+from p2vprep.disk.appliance import Appliance
+from p2vprep.disk.guestfiles import GuestFiles, parent, state_of
+from p2vprep.disk.hive import EditedHive, LoadedHive
+from p2vprep.disk.volume import WindowsVolume, open_for_writing
+from p2vprep.engine.machine import Machine, load_hive
+from p2vprep.engine.options import Options
+from p2vprep.errors import FailedError
+from p2vprep.events import Note, Sink, step
+
+
+@dataclass(frozen=True)
+class HiveEdit:
+    """A hive with its edited bytes, proved on the copy."""
+
+    loaded: LoadedHive
+    edited: EditedHive
+
+
+def edit_hives(machine: Machine, plan: Plan, options: Options, sink: Sink) -> tuple[HiveEdit, ...]:
+    """Edits copies of the hives that the plan changes; each is compared as a whole with what it was."""
+    edits = []
+    for name in dict.fromkeys(change.hive for change in registry_changes(plan)):
+        with step(sink, f"Editing a copy of {name} and comparing it with the original") as outcome:
+            loaded = machine.system
+            if name != "SYSTEM":
+                loaded = load_hive(machine.files, machine.volume, name, options)
+            wanted = [change for change in registry_changes(plan) if change.hive == name]
+            edited = hive.edit(loaded, wanted)
+            edits.append(HiveEdit(loaded, edited))
+            outcome(f"{len(wanted)} changes, nothing else differs")
+        for note in edited.notes:
+            sink(Note(note, verbose=True))
+    return tuple(edits)
+
+
+def write(machine: Machine, appliance: Appliance, plan: Plan, edits: Sequence[HiveEdit], sink: Sink) -> None:
+    """Writes edited hives and files into the mounted overlay and proves them by reading back.
+
+    Raises FailedError ``verify-failed`` where the guest's volume does not hold what was written.
+    """
+    files, volume = machine.files, machine.volume
+    open_for_writing(appliance, volume)
+    expected: dict[str, FileState] = {}
+    with step(sink, "Writing the changes to the overlay"):
+        for edit in edits:
+            files.patch(edit.loaded.path, edit.edited.pages)
+            expected[edit.loaded.path] = state_of(_whole(edit))
+            expected |= _write_alternate(files, volume, edit)
+        expected |= _write_files(files, plan)
+    with step(sink, "Reading back what was written") as outcome:
+        files.settle()
+        for path, state in expected.items():
+            files.verify(path, state)
+        _require_absent(files, plan)
+        outcome(f"{len(expected)} files hold what they should")
+
+
+def registry_changes(plan: Plan) -> tuple[ValueChange | KeyChange, ...]:
+    """The changes that are edits of hives."""
+    return tuple(change for change in plan.changes if isinstance(change, ValueChange | KeyChange))
+
+
+def file_changes(plan: Plan) -> tuple[FileChange, ...]:
+    """The changes that are guest files."""
+    return tuple(change for change in plan.changes if isinstance(change, FileChange))
+
+
+def _whole(edit: HiveEdit) -> bytes:
+    """The hive's file after patching: what lies behind the hive in a longer file stays."""
+    return edit.edited.data + edit.loaded.primary[len(edit.edited.data) :]
+
+
+def _write_alternate(files: GuestFiles, volume: WindowsVolume, edit: HiveEdit) -> dict[str, FileState]:
+    """SYSTEM.ALT (Windows 2000, ReactOS) gets the edited hive, so that it cannot bring the old one back."""
+    path = volume.hives.get(f"{edit.loaded.name}.ALT")
+    old = None if path is None else files.read(path)
+    if path is None or old is None:
+        return {}
+    new = alternate(edit.edited.data, old)
+    if new == old:
+        return {}
+    files.put(path, new, locked=False)
+    return {path: state_of(new)}
+
+
+def _write_files(files: GuestFiles, plan: Plan) -> dict[str, FileState]:
+    expected: dict[str, FileState] = {}
+    for folder in dict.fromkeys(
+        parent(change.path) for change in file_changes(plan) if change.after is not None and change.locked
+    ):
+        files.ensure_folder(folder, locked=True)
+    for change in file_changes(plan):
+        if change.after is None:
+            files.delete(change.path)
+            continue
+        if change.content is None:
+            raise FailedError(
+                "the plan names a file without its content", code="file-content-missing", subject=change.path
+            )
+        spelt = files.put(change.path, change.content, locked=change.locked)
+        if change.locked:
+            files.require_locked(spelt)
+        expected[change.path] = change.after
+    return expected
+
+
+def _require_absent(files: GuestFiles, plan: Plan) -> None:
+    for change in file_changes(plan):
+        if change.after is None and files.find(change.path) is not None:
+            raise FailedError("a file is still there", code="verify-failed", subject=change.path)

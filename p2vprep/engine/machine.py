@@ -1,0 +1,148 @@
+"""An opened machine: its disks in the appliance, its Windows found, its hives loaded, its facts gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from p2vprep.core.facts import gather
+from p2vprep.core.model import Facts, Hazard, HiveState
+from p2vprep.core.regf.reader import HiveReader
+from p2vprep.core.regf.replay import HEAD, plan_replay
+from p2vprep.core.registry import Hive
+from p2vprep.disk import hive
+from p2vprep.disk.appliance import Appliance
+from p2vprep.disk.guestfiles import GuestFiles
+from p2vprep.disk.hive import LoadedHive
+from p2vprep.disk.image import Image, probe
+from p2vprep.disk.volume import WindowsVolume, find_windows
+from p2vprep.engine.options import Options
+from p2vprep.errors import CannotOpenError, HiveError, UsageError
+from p2vprep.events import Sink, step
+
+LOG_LIMIT = 256 << 20
+"""A transaction log is never longer than its hive; this is far above both (bytes)."""
+HIVE_LIMIT = 512 << 20
+"""Windows itself refuses larger SYSTEM hives by far (bytes)."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Everything that planning needs. It can be used as long as the appliance runs."""
+
+    images: tuple[Image, ...]
+    volume: WindowsVolume
+    files: GuestFiles
+    system: LoadedHive
+    software: Hive | None
+    facts: Facts
+    hazards: tuple[Hazard, ...]
+
+    @property
+    def hives(self) -> Mapping[str, Hive]:
+        """The readable hives by name; SOFTWARE is read in pieces, where it is there."""
+        found: dict[str, Hive] = {"SYSTEM": self.system.hive}
+        if self.software is not None:
+            found["SOFTWARE"] = self.software
+        return found
+
+    @property
+    def hive_states(self) -> tuple[HiveState, ...]:
+        return (self.system.state,)
+
+
+def probe_all(paths: Sequence[Path], options: Options) -> tuple[Image, ...]:
+    """The images of one machine. Raises UsageError where one is named twice, and what ``probe`` raises."""
+    images = tuple(probe(path, options.allow) for path in paths)
+    seen: set[Path] = set()
+    for image in images:
+        for file in image.files:
+            if file in seen:
+                raise UsageError(
+                    "The same file was named twice.",
+                    code="image-named-twice",
+                    subject=str(file),
+                    hint="Name each disk of the machine once.",
+                )
+            seen.add(file)
+    return images
+
+
+def open_machine(images: tuple[Image, ...], appliance: Appliance, options: Options, sink: Sink) -> Machine:
+    """Finds the Windows, loads its hives and gathers the facts; its volume is left mounted read-only."""
+    with step(sink, "Looking for Windows") as outcome:
+        volume = find_windows(appliance, root=options.root, allow=options.allow)
+        outcome(f"{volume.root} on {volume.device}")
+    files = GuestFiles(appliance, volume.kind)
+    with step(sink, "Reading the registry") as outcome:
+        system = load_hive(files, volume, "SYSTEM", options)
+        software, findings = lazy_software(files, volume)
+        facts = gather(system.hive, software, system_root=volume.root)
+        told = f"{system.report.keys} keys, {system.report.values} values"
+        if system.state.dirty:
+            told += f"; {system.state.replayed_pages} pages replayed from its logs"
+        outcome(told)
+    return Machine(
+        images=images,
+        volume=volume,
+        files=files,
+        system=system,
+        software=software,
+        facts=facts,
+        hazards=(*volume.hazards, *system.hazards, *findings),
+    )
+
+
+def load_hive(files: GuestFiles, volume: WindowsVolume, name: str, options: Options) -> LoadedHive:
+    """A hive downloaded whole with its logs, recovered and checked. Raises HiveError."""
+    path = volume.hives.get(name)
+    primary = None if path is None else files.read(path, HIVE_LIMIT)
+    if path is None or primary is None:
+        raise HiveError(
+            f"the registry hive {name} is missing",
+            code="hive-missing",
+            subject=f"{volume.config}/{name}",
+            hint="Check that the conversion was complete and that the volume has no errors (chkdsk).",
+        )
+    logs = {suffix: _log(files, place) for suffix, place in volume.logs(name).items()}
+    return hive.load(name, path, primary, logs, allow=options.allow)
+
+
+def lazy_software(files: GuestFiles, volume: WindowsVolume) -> tuple[Hive | None, tuple[Hazard, ...]]:
+    """SOFTWARE for reading a few facts: never downloaded whole, its logs replayed page by page.
+
+    Without it, or where it is damaged, the version is only guessed; a hazard says so.
+    """
+    path = volume.hives.get("SOFTWARE")
+    source = None if path is None else files.source(path)
+    if path is None or source is None:
+        return None, (_guessing("The SOFTWARE hive is missing", ()),)
+    try:
+        plan = plan_replay(source.fetch(0, HEAD), source.size, {})
+    except HiveError:
+        # Dirty, or no hive at all: only now are its logs worth reading.
+        try:
+            logs = {suffix: _log(files, place) for suffix, place in volume.logs("SOFTWARE").items()}
+            plan = plan_replay(source.fetch(0, HEAD), source.size, logs, accept_dirty=True)
+        except (HiveError, CannotOpenError) as problem:
+            return None, (_guessing("The SOFTWARE hive cannot be read", (problem.message,)),)
+    overlay = (*plan.pages, (0, plan.base_block)) if plan.dirty else ()
+    try:
+        return HiveReader(source, overlay), ()
+    except HiveError as problem:
+        return None, (_guessing("The SOFTWARE hive cannot be read", (problem.message,)),)
+
+
+def _log(files: GuestFiles, path: str) -> bytes:
+    return files.read(path, LOG_LIMIT) or b""
+
+
+def _guessing(message: str, evidence: tuple[str, ...]) -> Hazard:
+    return Hazard(
+        "software-hive-unreadable",
+        "warn",
+        f"{message}: version and installed programs are not known for sure.",
+        evidence=evidence,
+        cure="Check the volume (chkdsk); the version is guessed from SYSTEM meanwhile.",
+    )

@@ -1,0 +1,72 @@
+"""From an opened machine to a plan: profiles chosen, rules run, first-boot files added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from p2vprep import __version__, firstboot
+from p2vprep.core import planner
+from p2vprep.core.detect import Detection, choose_sources, detect
+from p2vprep.core.documents import plan_document
+from p2vprep.core.model import Facts, FileState, Hazard, Plan
+from p2vprep.core.profiles import ResolvedProfile
+from p2vprep.engine.machine import Machine
+from p2vprep.engine.options import AUTO, Options
+from p2vprep.profile_store import ProfileStore
+
+TOOL = f"p2vprep {__version__}"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The profiles for one machine and what spoke for them."""
+
+    profiles: tuple[ResolvedProfile, ...]
+    detections: tuple[Detection, ...]
+
+
+def choose_profiles(facts: Facts, options: Options, store: ProfileStore) -> Chosen:
+    """The profiles asked for; ``auto`` stands for every source that the evidence speaks for.
+
+    Raises UsageError for names that no profile has, DocumentError for invalid profiles.
+    """
+    detections = tuple(one for one in detect(store.all("source"), facts) if one.applies)
+    names: list[str] = []
+    for name in options.sources:
+        names.extend(choose_sources(detections) if name == AUTO else [name])
+    profiles = [store.get(name, "source") for name in dict.fromkeys(names)]
+    profiles += [store.get(name, "target") for name in dict.fromkeys(options.targets)]
+    profiles += [store.get(name, "stage") for name in dict.fromkeys(options.stages)]
+    return Chosen(tuple(profiles), detections)
+
+
+def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[Plan, Chosen]:
+    """The plan for an opened machine. Reads from the guest; writes nothing."""
+    chosen = choose_profiles(machine.facts, options, store)
+    hives = machine.hives
+    draft = planner.draft(
+        machine.facts,
+        hives,
+        chosen.profiles,
+        overrides=dict(options.settings),
+        control_sets=None if options.control_sets == AUTO else options.control_sets,
+        first_boot=options.first_boot,
+    )
+    extra = firstboot.build(draft.first_boot, machine.facts, draft.control_sets)
+    states: Mapping[str, FileState | None] = {
+        path: machine.files.state(path) for path in planner.file_paths(draft, extra)
+    }
+    plan = planner.finish(draft, hives, extra, states, machine.hive_states)
+    hazards: tuple[Hazard, ...] = (*machine.hazards, *plan.hazards)
+    return _with_hazards(plan, hazards), chosen
+
+
+def document(plan: Plan, options: Options) -> dict[str, object]:
+    """The plan document, with the options it was made with."""
+    return plan_document.to_document(plan, request=options.to_request(), tool=TOOL)
+
+
+def _with_hazards(plan: Plan, hazards: tuple[Hazard, ...]) -> Plan:
+
+    return replace(plan, hazards=tuple(dict.fromkeys(hazards)))
