@@ -1,4 +1,4 @@
-"""Prints what opening, replaying and checking each hive of the corpus gives, as the table of docs/registry.md.
+"""Prints what opening, replaying and checking each hive of the corpus gives: the table of docs/registry.md.
 
 Run from the checkout: ``python -m bench.replay_table``. Times are of one run and only for orientation.
 """

@@ -89,7 +89,7 @@ def test_regipy_writes_the_same_hive_bins_from_an_old_log(name: str, file_type: 
 
 
 def without_tiny(tree: Tree) -> Tree:
-    """Without the data of one to three bytes, which libregf 20201007 reads from the wrong end of their field."""
+    """Without data of one to three bytes, which libregf 20201007 reads from the wrong end of their field."""
     return {
         path: [(name, kind, raw if len(raw) > 3 else b"") for name, kind, raw in values]
         for path, values in tree.items()
