@@ -45,7 +45,7 @@ def doctor(deep: bool, **given: Any) -> None:
         if output.as_json:
             output.document(report.to_json())
         output.show(doctor_view(report))
-        return ExitStatus.OK if report.healthy else ExitStatus.CANNOT_OPEN
+        return ExitStatus.OK if report.usable else ExitStatus.CANNOT_OPEN
 
     run(_output(given), work)
 

@@ -79,10 +79,10 @@ def doctor_view(report: DoctorReport) -> RenderableType:
     """One line per thing examined, with how to mend what is wrong."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for item in report.items:
-        told = Text(printable(item.told))
+        told = Text(printable(item.found))
         if item.mend:
             told.append(f"\nnext: {printable(item.mend)}", style="bold")
-        table.add_row(Text(item.status, style=_STATUS_STYLE[item.status]), Text(item.name), told)
+        table.add_row(Text(item.state, style=_STATUS_STYLE[item.state]), Text(item.name), told)
     return table
 
 

@@ -22,10 +22,12 @@ from p2vprep.core.model import (
     Start,
     ValueChange,
 )
-from p2vprep.core.registry import split
+from p2vprep.core.registry import fold, split
 from p2vprep.core.values import Data
 
 _FEW = 4
+_RECORDS = "p2vprep"
+_LAST = ("first-boot",)
 
 
 def plan_view(plan: Plan, *, verbose: bool = False) -> RenderableType:
@@ -33,8 +35,9 @@ def plan_view(plan: Plan, *, verbose: bool = False) -> RenderableType:
     parts: list[RenderableType] = [heading(plan.guest), _scope(plan), Text("")]
     if not plan.changes:
         parts.append(Text("Nothing to do: the disk is as it should be.", style="green"))
-    for rule, changes in groupby(plan.changes, key=lambda change: change.rule):
-        parts.extend(_group(rule, list(changes), verbose))
+    rules = sorted({change.rule for change in plan.changes}, key=lambda rule: (rule in _LAST, rule))
+    for rule in rules:
+        parts.extend(_group(rule, [change for change in plan.changes if change.rule == rule], verbose))
     if plan.first_boot:
         parts.extend(_first_boot(plan))
     parts.extend(hazard_lines(plan.hazards))
@@ -113,26 +116,57 @@ def _group(rule: str, changes: list[Change], verbose: bool) -> Iterator[Renderab
 
 
 def _rows(changes: list[Change], verbose: bool) -> Iterator[tuple[str, str, str]]:
-    for (place, why), run in groupby(changes, key=lambda change: (_place(change), change.why)):
+    if verbose:
+        for change in changes:
+            yield _subject(change), _movement(change), printable(change.why)
+        return
+    for bundle, run in groupby(changes, key=_bundle):
         members = list(run)
-        if verbose or len(members) <= _FEW:
-            for change in members:
-                yield _subject(change, place), _movement(change), printable(why)
-        else:
-            yield printable(place), _folded(members), printable(why)
+        if bundle is not None and len(members) > _FEW:
+            place, what, why = bundle
+            yield printable(place), f"{len(members)} {what}", printable(why)
+            continue
+        for change in members:
+            yield _subject(change), _movement(change), printable(change.why)
 
 
-def _place(change: Change) -> str:
-    return change.path if isinstance(change, FileChange) else change.key
+def _bundle(change: Change) -> tuple[str, str, str] | None:
+    """What changes are told in one line where there are many: place, what they are, why."""
+    if isinstance(change, FileChange):
+        top = "/" + change.path.strip("/").split("/")[0]
+        return top, "files deleted" if change.after is None else "files written", change.why
+    if isinstance(change, ValueChange) and change.after is None:
+        return _short(change.key), "values deleted", change.why
+    if fold(split(change.key)[0]) == fold(_RECORDS):
+        return _RECORDS, "records made", "what the first boot gives back is recorded here"
+    if isinstance(change, ValueChange) and change.before is None:
+        return _short(change.key), "values set", change.why
+    return None
 
 
-def _subject(change: Change, place: str) -> str:
-    if isinstance(change, FileChange | KeyChange):
-        return printable(place)
-    parts = split(place)
-    if len(parts) == 3 and parts[1].upper() == "SERVICES" and change.name.upper() == "START":
+def _subject(change: Change) -> str:
+    if isinstance(change, FileChange):
+        return printable(change.path)
+    if isinstance(change, KeyChange):
+        return printable(_short(change.key))
+    parts = split(change.key)
+    if len(parts) == 3 and _is_start(change):
         return printable(parts[2]) + ("" if parts[0].endswith("001") else f"  ({parts[0]})")
-    return printable(f"{place}\\{change.name or '(default)'}")
+    return printable(f"{_short(change.key)}\\{change.name or '(default)'}")
+
+
+def _short(key: str) -> str:
+    r"""A key without what most have in common: ``Tcpip\Parameters`` for ``ControlSet001\Services\Tcpip…``."""
+    parts = split(key)
+    if len(parts) > 2 and fold(parts[0]).startswith("CONTROLSET") and fold(parts[1]) == "SERVICES":
+        told = "\\".join(parts[2:])
+        return told if parts[0].endswith("001") else f"{told}  ({parts[0]})"
+    return key
+
+
+def _is_start(change: ValueChange) -> bool:
+    parts = split(change.key)
+    return fold(change.name) == "START" and len(parts) == 3 and fold(parts[1]) == "SERVICES"
 
 
 def _movement(change: Change) -> str:
@@ -142,15 +176,9 @@ def _movement(change: Change) -> str:
         return f"{'written' if change.before is None else 'replaced'}, {change.after.size} bytes"
     if isinstance(change, KeyChange):
         return "made" if change.exists_after else "deleted"
-    if change.name.upper() == "START":
+    if _is_start(change):
         return f"{_start(change.before)} → {_start(change.after)}"
     return f"{_data(change.before)} → {_data(change.after)}"
-
-
-def _folded(changes: list[Change]) -> str:
-    names = [change.name for change in changes if isinstance(change, ValueChange)]
-    deleted = all(isinstance(change, ValueChange) and change.after is None for change in changes)
-    return f"{len(changes)} values {'deleted' if deleted else 'changed'}: {printable(', '.join(names))}"
 
 
 def _start(data: Data | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from p2vprep.core.facts import gather
@@ -95,7 +95,10 @@ def open_machine(images: tuple[Image, ...], appliance: Appliance, options: Optio
 
 
 def load_hive(files: GuestFiles, volume: WindowsVolume, name: str, options: Options) -> LoadedHive:
-    """A hive downloaded whole with its logs, recovered and checked. Raises HiveError."""
+    """A hive downloaded whole with its logs, recovered and checked.
+
+    Raises HiveError. A dirty hive whose logs are missing or unusable becomes a hazard that refuses.
+    """
     path = volume.hives.get(name)
     primary = None if path is None else files.read(path, HIVE_LIMIT)
     if path is None or primary is None:
@@ -106,7 +109,16 @@ def load_hive(files: GuestFiles, volume: WindowsVolume, name: str, options: Opti
             hint="Check that the conversion was complete and that the volume has no errors (chkdsk).",
         )
     logs = {suffix: _log(files, place) for suffix, place in volume.logs(name).items()}
-    return hive.load(name, path, primary, logs, allow=options.allow)
+    loaded = hive.load(name, path, primary, logs, allow=options.allow | {hive.DIRTY_WITHOUT_LOG})
+    hazards = tuple(_strict(hazard, options) for hazard in loaded.hazards)
+    return replace(loaded, hazards=hazards)
+
+
+def _strict(hazard: Hazard, options: Options) -> Hazard:
+    """A dirty hive without its logs can be looked at and planned for; changing it has to be allowed by name."""
+    if hazard.code != hive.DIRTY_WITHOUT_LOG or hazard.code in options.allow:
+        return hazard
+    return replace(hazard, severity="refuse")
 
 
 def lazy_software(files: GuestFiles, volume: WindowsVolume) -> tuple[Hive | None, tuple[Hazard, ...]]:
