@@ -152,18 +152,14 @@ def _fault(error: Any, plain: object, source: str) -> str:
     return f"{source}: {_pointer(error['loc'], plain) or '/'}: {message}"
 
 
-def _pointer(parts: Sequence[str | int], plain: object) -> str:
+def _pointer(parts: Sequence[str | int], plain: Any) -> str:
     """The JSON pointer to a fault; what names a variant (``value``, ``file``) and no key is left out."""
     pointer = ""
     for part in parts:
-        here: object = None
-        if (isinstance(plain, dict) and part in plain) or (
-            isinstance(plain, list) and isinstance(part, int) and part < len(plain)
-        ):
-            here = plain[part]
-        elif part != parts[-1]:
+        inside = part in plain if isinstance(plain, dict) else isinstance(plain, list)
+        if not inside and part != parts[-1]:
             continue
-        plain = here
+        plain = plain[part] if inside else None
         pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
     return pointer
 

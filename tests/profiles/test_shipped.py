@@ -1,0 +1,267 @@
+"""Every shipped profile: its document, its actions on grafted examples, and all real hives."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2vprep.core.conditions import fits, targets
+from p2vprep.core.detect import choose_sources, detect
+from p2vprep.core.facts import gather
+from p2vprep.core.model import FileChange, FirstBootItem, KeyChange, Plan, RestoreService, ValueChange
+from p2vprep.core.never import in_box, never
+from p2vprep.core.planner import draft, finish
+from p2vprep.core.profiles import ResolvedProfile
+from p2vprep.core.regf.reader import HiveReader
+from p2vprep.core.registry import Hive, fold
+from p2vprep.core.values import Data
+from p2vprep.profile_store import ProfileStore
+from tests.profiles.examples import EXAMPLES, HPE_PROLIANT, LEFT_ALONE, Example, graft
+from tests.support import corpus
+from tests.support.changed import ChangedHive
+from tests.support.machines import Machine
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+STORE = ProfileStore()
+SHIPPED = STORE.names()
+SYSTEM_HIVES = corpus.system_hive_names()
+FEW_HIVES = [
+    pytest.param(name, marks=[] if name.startswith(("win2003", "win10")) else [pytest.mark.long])
+    for name in SYSTEM_HIVES
+]
+DISK_CLASS = r"ControlSet001\Control\Class\{4d36e967-e325-11ce-bfc1-08002be10318}"
+
+
+@lru_cache(maxsize=2)
+def real(name: str) -> HiveReader:
+    return HiveReader(corpus.hive_bytes(name))
+
+
+def make_plan(hive: Hive, *profiles: ResolvedProfile, overrides: dict[str, str] | None = None) -> Plan:
+    facts = gather(hive, None, system_root="/Windows")
+    hives = {"SYSTEM": hive}
+    return finish(draft(facts, hives, profiles, overrides=overrides), hives)
+
+
+def everything_on(profile: ResolvedProfile) -> dict[str, str]:
+    """Every parameter at the value that its actions ask for."""
+    return {
+        name: values[0] for owned in profile.actions for name, values in owned.action.when.parameter.items()
+    }
+
+
+# --- the documents -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_profiles_resolve_and_say_why_and_where_from(name: str) -> None:
+    profile = STORE.get(name)
+    assert profile.actions
+    for owned in profile.actions:
+        action = owned.action
+        assert len(action.why.split()) > 4, action.id
+        assert not action.why.endswith("."), action.id
+        assert len(action.source.split()) >= 1, action.id
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_names_are_asked_for_once(name: str) -> None:
+    """Two rows for one service and kind would hide each other's conditions."""
+    seen: dict[tuple[str, str], str] = {}
+    for owned in STORE.get(name).actions:
+        for pattern in owned.action.services.names if owned.action.services else ():
+            if set(pattern) <= {"*"}:
+                continue
+            slot = (owned.action.kind, fold(pattern))
+            assert slot not in seen, f"{pattern}: {owned.action.id} and {seen.get(slot)}"
+            seen[slot] = owned.action.id
+
+
+def machine_with(examples: tuple[Example, ...]) -> Machine:
+    machine = Machine()
+    grown = graft(machine.hive, "ControlSet001", examples)
+    machine.hive = grown  # type: ignore[assignment]
+    return machine
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_action_on_services_has_an_example_that_fits(name: str) -> None:
+    facts = machine_with(EXAMPLES[name]).facts()
+    for owned in STORE.get(name).actions:
+        target = owned.action.services
+        if target is not None:
+            matched = [one.name for one in targets(target, facts.boot) if fits(target, one)]
+            exact = [pattern for pattern in target.names if set(pattern) - {"*"}]
+            assert len(matched) >= max(1, len(exact)), f"{owned.name}: only {matched}"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_example_is_meant_by_one_action(name: str) -> None:
+    facts = machine_with(EXAMPLES[name]).facts()
+    for service in facts.boot.services:
+        meant = [
+            owned.action.id
+            for owned in STORE.get(name).actions
+            if owned.action.services is not None
+            and owned.action.kind != "filter-remove"
+            and service in targets(owned.action.services, facts.boot)
+            and fits(owned.action.services, service)
+        ]
+        assert len(meant) == 1, f"{service.name}: {meant}"
+
+
+# --- HPE ProLiant ------------------------------------------------------------------------------
+
+
+def test_hpe_proliant_disables_all_it_knows_and_nothing_else() -> None:
+    profile = STORE.get("hpe-proliant")
+    machine = machine_with((*HPE_PROLIANT, *LEFT_ALONE, Example("Spooler")))
+    facts = machine.facts()
+    hives = {"SYSTEM": machine.hive}
+    plan = finish(draft(facts, hives, [profile], overrides=everything_on(profile)), hives)
+    changed = {change.key.rpartition("\\")[2] for change in plan.changes if isinstance(change, ValueChange)}
+    assert changed == {example.name for example in HPE_PROLIANT}
+    assert all(
+        isinstance(change, ValueChange) and change.name == "Start" and change.after == Data.dword(4)
+        for change in plan.changes
+    )
+    assert plan.hazards == ()
+
+
+def test_namesakes_of_other_vendors_are_left_alone_with_a_reason() -> None:
+    conditioned = [
+        name
+        for owned in STORE.get("hpe-proliant").actions
+        if owned.action.services is not None and owned.action.services.conditioned
+        for name in owned.action.services.names
+        if "*" not in name
+    ]
+    strangers = tuple(Example(name, "Acme Thing", r"C:\Acme\thing.exe", start=2) for name in conditioned)
+    machine = machine_with(strangers)
+    hives = {"SYSTEM": machine.hive}
+    profile = STORE.get("hpe-proliant")
+    plan = finish(draft(machine.facts(), hives, [profile], overrides=everything_on(profile)), hives)
+    assert plan.changes == ()
+    assert {"ams", "cim", "CpqRcmc3"} <= {skip.subject for skip in plan.skips}
+
+
+def test_drivers_that_start_the_machine_are_refused_whatever_the_profile_says() -> None:
+    early = tuple(replace(example, start=1) for example in HPE_PROLIANT if example.type == 1)
+    machine = machine_with(early)
+    hives = {"SYSTEM": machine.hive}
+    plan = finish(draft(machine.facts(), hives, [STORE.get("hpe-proliant")]), hives)
+    assert plan.changes == ()
+    assert {hazard.code for hazard in plan.hazards} == {"boot-driver"}
+
+
+def test_a_drive_filter_stays_until_it_is_out_of_its_list() -> None:
+    machine = machine_with(tuple(one for one in HPE_PROLIANT if one.name == "hpdskflt"))
+    assert isinstance(machine.hive, ChangedHive)
+    machine.hive.put(DISK_CLASS, "UpperFilters", Data.multi_sz(["PartMgr", "hpdskflt"]))
+    hives = {"SYSTEM": machine.hive}
+    plan = finish(draft(machine.facts(), hives, [STORE.get("hpe-proliant")]), hives)
+    assert plan.changes == ()
+    assert [hazard.code for hazard in plan.hazards] == ["still-a-filter"]
+    assert {skip.rule for skip in plan.skips} == {"services", "filter-remove", "uninstall", "value-delete"}
+
+
+# --- real hives --------------------------------------------------------------------------------
+
+
+def short(plan: Plan) -> dict[str, Any]:
+    """A plan in few lines, for the golden files."""
+    changes = {}
+    for change in plan.changes:
+        assert not isinstance(change, FileChange)
+        if isinstance(change, KeyChange):
+            changes[f"{change.rule}: {change.key}"] = "made" if change.exists_after else "deleted"
+        else:
+            before, after = (
+                None if data is None else data.show(24) for data in (change.before, change.after)
+            )
+            changes[f"{change.rule}: {change.key}: {change.name}"] = f"{before} -> {after}"
+    return {
+        "guest": f"{plan.guest.product} {plan.guest.version} {plan.guest.role.value}",
+        "control_sets": list(plan.control_sets),
+        "changes": changes,
+        "hazards": [f"{hazard.code}: {hazard.message}" for hazard in plan.hazards],
+        "skips": [f"{skip.rule}: {skip.subject}: {skip.reason}" for skip in plan.skips],
+        "first_boot": [_given_back(item) for item in plan.first_boot],
+    }
+
+
+def _given_back(item: FirstBootItem) -> str:
+    if isinstance(item, RestoreService):
+        return f"{item.service}: start {item.start}, delayed {item.delayed}"
+    return f"{item.key}: {item.name}: {None if item.data is None else item.data.show()}"
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", SYSTEM_HIVES)
+def test_golden_plan_of_an_hpe_server_on_an_isolated_network(name: str) -> None:
+    """The whole plan for every real hive with HP's agents grafted onto it.
+
+    ``P2VPREP_GOLDEN=write`` writes the files anew; look at the difference before you keep it.
+    """
+    grown = graft(real(name), "ControlSet001", (*HPE_PROLIANT, *LEFT_ALONE))
+    plan = make_plan(grown, STORE.get("hpe-proliant"), STORE.get("isolated-first-boot"))
+    found = short(plan)
+    path = GOLDEN / f"hpe-isolated.{name}.json"
+    if os.environ.get("P2VPREP_GOLDEN") == "write":
+        path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert found == json.loads(path.read_text(encoding="utf-8"))
+    grown.carry_out(plan.changes)
+    again = make_plan(grown, STORE.get("hpe-proliant"), STORE.get("isolated-first-boot"))
+    assert again.changes == ()
+    assert again.first_boot == plan.first_boot
+    assert again.refusals == ()
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("profile_name", SHIPPED)
+@pytest.mark.parametrize("name", FEW_HIVES)
+def test_every_action_is_done_or_refused_with_a_reason_and_nothing_vital_is_touched(
+    name: str, profile_name: str
+) -> None:
+    profile = STORE.get(profile_name)
+    grown = graft(real(name), "ControlSet001", EXAMPLES[profile_name])
+    facts = gather(grown, None, system_root="/Windows")
+    hives = {"SYSTEM": grown}
+    plan = finish(draft(facts, hives, [profile], overrides=everything_on(profile)), hives)
+    assert plan.refusals == ()
+    skipped = {fold(skip.subject) for skip in plan.skips if skip.reason}
+    started = {
+        fold(change.key): change
+        for change in plan.changes
+        if isinstance(change, ValueChange) and fold(change.name) == "START"
+    }
+    for example in EXAMPLES[profile_name]:
+        key = fold(rf"ControlSet001\Services\{example.name}")
+        assert key in started or fold(example.name) in skipped, example.name
+    services = {fold(one.key): one for control_set in facts.sets for one in control_set.services}
+    for key in started:
+        service = services.get(key)
+        if service is None:
+            assert key.startswith("P2VPREP\\PARKED\\")
+            continue
+        assert never(service, facts.guest) is None
+        assert not in_box(service)
+        assert not (service.kind == "driver" and service.start in {0, 1})
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", FEW_HIVES)
+def test_detection_on_real_hives(name: str) -> None:
+    sources = STORE.all("source")
+    plain = detect(sources, gather(real(name), None, system_root="/Windows"))
+    assert "hpe-proliant" not in choose_sources(plain), "no machine of the corpus is a ProLiant"
+    grown = graft(real(name), "ControlSet001", HPE_PROLIANT)
+    found = detect(sources, gather(grown, None, system_root="/Windows"))
+    assert choose_sources(found)[0] == "hpe-proliant"
+    assert "sure" in found[0].words
