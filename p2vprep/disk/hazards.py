@@ -32,7 +32,7 @@ REFUSALS = {
     "bitlocker": Refusal(
         "bitlocker",
         "a volume is encrypted by BitLocker (a suspended protection is encrypted all the same)",
-        "On the source, decrypt the volume (manage-bde -off C:) and wait until it is done, then convert again.",
+        "On the source, decrypt the volume (manage-bde -off C:), wait until it is done, and convert again.",
     ),
     "dynamic": Refusal(
         "dynamic-disk",

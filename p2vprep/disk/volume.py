@@ -31,10 +31,12 @@ from p2vprep.disk.partitions import (
     Table,
     read_layout,
 )
-from p2vprep.errors import CannotOpenError, HiveError, P2vprepError, RefusedError
+from p2vprep.errors import CannotOpenError, FailedError, HiveError, P2vprepError, RefusedError
 
 DISCARD_HIBERNATION = "discard-hibernation"
 """What ``--allow`` takes to throw a saved session away."""
+
+HIBERNATION_FILE = "/hiberfil.sys"
 
 _HIVES = ("SYSTEM", "SOFTWARE")
 _BESIDE = ("LOG", "LOG1", "LOG2", "ALT")
@@ -70,7 +72,7 @@ class WindowsVolume:
     config: str
     """The folder of the hives: ``/Windows/System32/config``."""
     hives: Mapping[str, str]
-    """Paths by ``SYSTEM``, ``SYSTEM.LOG``, ``SYSTEM.LOG1``, ``SYSTEM.LOG2``, ``SYSTEM.ALT``, ``SOFTWARE`` …"""
+    """Paths by name: ``SYSTEM``, ``SYSTEM.LOG``, ``.LOG1``, ``.LOG2``, ``.ALT``; so ``SOFTWARE``."""
     firmware: Literal["bios", "uefi", "unknown"]
     free: int
     """Bytes free on the volume."""
@@ -127,6 +129,8 @@ def open_for_writing(appliance: Appliance, volume: WindowsVolume) -> None:
             subject=volume.device,
             hint=hazards.SHUT_DOWN_FULLY + f" Or throw the saved session away: --allow {DISCARD_HIBERNATION}",
         )
+    if volume.discard_hibernation and volume.kind == "fat":
+        GuestFiles(appliance, volume.kind).delete(HIBERNATION_FILE)
 
 
 class _Search:
@@ -170,11 +174,15 @@ class _Search:
         file_system: FileSystem = "ntfs" if kind == "ntfs" else "fat"
         try:
             self.appliance.mount(partition.device, file_system)
-        except CannotOpenError as problem:
+        except (CannotOpenError, FailedError) as problem:
             if problem.code != "appliance-call":
                 raise
             self.seen.append(
-                Seen(partition.disk, partition.device, f"{what} that cannot be mounted ({problem.message})")
+                Seen(
+                    partition.disk,
+                    partition.device,
+                    f"{what} that cannot be mounted ({problem.message.splitlines()[0]})",
+                )
             )
             return []
         self.mounted = partition.device
@@ -265,7 +273,7 @@ def _examined(
         found += hazards.of_state(state)
         saved = state is not None and state.log == "cached"
         found += hazards.of_hive_attributes(files, volume.hives)
-    session = files.read_start("/hiberfil.sys", 4)
+    session = files.read_start(HIBERNATION_FILE, 4)
     saved = saved or volumes.is_hibernated(session)
     discard = saved and DISCARD_HIBERNATION in allow
     if saved:
@@ -274,7 +282,7 @@ def _examined(
     return replace(
         volume,
         hazards=tuple(found),
-        discard_hibernation=discard and volume.kind == "ntfs",
+        discard_hibernation=discard,
         firmware=_firmware(search.layouts),
         seen=tuple(search.seen),
     )

@@ -50,6 +50,7 @@ _GPT_TYPES = {
     "esp": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
     "recovery": "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC",
     "msr": "E3C9E316-0B5C-4DB8-817D-F92DF00215AE",
+    "storage-spaces": "E75CAF8F-F680-4CEE-AFA3-B001E56EFC2D",
 }
 _MBR_TYPES = {"ntfs": 0x07, "fat32": 0x0C, "none": 0x83}
 
@@ -69,7 +70,7 @@ class VolumeSpec:
     size: int = 64
     label: str = ""
     active: bool = False
-    role: Literal["data", "esp", "recovery", "msr"] = "data"
+    role: Literal["data", "esp", "recovery", "msr", "storage-spaces"] = "data"
     logical: bool = False
     """In an MBR table: inside an extended partition."""
 

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from p2vprep.core.volumes import ntfs_state
 from p2vprep.disk import accel
 from p2vprep.disk.appliance import Appliance, Stat, launch
 from p2vprep.disk.guestfiles import GuestFiles, state_of
+from p2vprep.disk.partitions import read_layout
 from p2vprep.disk.volume import find_windows, open_for_writing
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError, RefusedError
 from testdata.kit.disks import DiskSpec, VolumeSpec, copy_disk, windows_disk
+from tests.support.corpus import corpus_root, unpack_disk
 from tests.support.fake_appliance import fake_disk, fake_launch
-from tests.support.ntfs_image import mark_dirty
+from tests.support.ntfs_image import mark_cached, mark_dirty
 
 HIVE = b"regf" + bytes(range(256)) * 14_000
 SPECS = (
@@ -33,7 +36,8 @@ SPECS = (
         ),
     ),
 )
-NTFS, FAT, HIBERNATED = "/dev/sda2", "/dev/sdb1", "/dev/sdc1"
+CACHED_SPEC = DiskSpec("contract-cached", (VolumeSpec(size=4),))
+NTFS, FAT, HIBERNATED, CACHED = "/dev/sda2", "/dev/sdb1", "/dev/sdc1", "/dev/sdd1"
 SYSTEM = "/Windows/System32/config/SYSTEM"
 
 
@@ -53,18 +57,23 @@ def appliance(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Appliance]:
     folder = tmp_path_factory.mktemp("contract")
-    options = {"read_only": False, "accelerator": accel.TCG}
     if request.param == "fake":
-        disks = [fake_disk(spec, folder / f"{spec.name}.img") for spec in SPECS]
+        disks = [
+            *(fake_disk(spec, folder / f"{spec.name}.img") for spec in SPECS),
+            fake_disk(CACHED_SPEC, folder / "cached.img", log="cached"),
+        ]
         with fake_launch(overlays(disks, folder), read_only=False, accelerator=accel.TCG) as fake:
             yield fake
         return
     build: Callable[[Sequence[DiskSpec]], dict[str, Path]] = request.getfixturevalue("built")
     disks = [copy_disk(path, folder) for path in build(SPECS).values()]
     mark_dirty(disks[2], 1 << 20)
+    if corpus_root() is not None:
+        cached = unpack_disk("vhd-fixed-win10-ntfs.vhd", folder)
+        mark_cached(cached)
+        disks.append(cached)
     with launch(overlays(disks, folder), read_only=False, accelerator=accel.choose()) as real:
         yield real
-    assert options
 
 
 def mounted(appliance: Appliance, device: str = NTFS) -> Appliance:
@@ -73,7 +82,7 @@ def mounted(appliance: Appliance, device: str = NTFS) -> Appliance:
 
 
 def test_devices_are_named_in_order(appliance: Appliance) -> None:
-    assert appliance.devices == ("/dev/sda", "/dev/sdb", "/dev/sdc")
+    assert appliance.devices[:3] == ("/dev/sda", "/dev/sdb", "/dev/sdc")
 
 
 def test_a_device_is_read_anywhere_and_ends_where_it_ends(appliance: Appliance) -> None:
@@ -146,7 +155,7 @@ def test_reads_pieces_and_the_whole(appliance: Appliance) -> None:
 @pytest.mark.parametrize("device", [NTFS, FAT])
 def test_writes_creates_and_removes(appliance: Appliance, device: str) -> None:
     mounted(appliance, device)
-    large = os.urandom(7 << 20)
+    large = os.urandom(13 << 18)
     appliance.mkdir("/made")
     appliance.create("/made/large", large)
     appliance.write("/made/large", 100, b"patched")
@@ -208,6 +217,37 @@ def test_free_space_shrinks_by_what_is_written(appliance: Appliance) -> None:
     appliance.sync()
     assert before - (6 << 20) < appliance.free_space() <= before - (2 << 20)
     appliance.remove("/space")
+
+
+def test_a_hibernated_volume_does_not_take_writes_until_its_session_is_thrown_away(
+    appliance: Appliance,
+) -> None:
+    appliance.mount(HIBERNATED, "ntfs", writable=True)
+    assert not appliance.writable()
+    assert appliance.stat("/hiberfil.sys") is not None
+    appliance.mount(HIBERNATED, "ntfs", discard_hibernation=True)
+    assert appliance.stat("/hiberfil.sys") is not None, "not without writable"
+    appliance.mount(HIBERNATED, "ntfs", writable=True, discard_hibernation=True)
+    assert appliance.writable()
+    assert appliance.stat("/hiberfil.sys") is None
+
+
+def test_a_volume_left_by_fast_startup_does_not_take_writes_either(appliance: Appliance) -> None:
+    if len(appliance.devices) < 4:
+        pytest.skip("the corpus of real disks is not here (P2VPREP_CORPUS)")
+    disk = appliance.devices[3]
+    (partition,) = read_layout(
+        lambda offset, length: appliance.read_device(disk, offset, length), 3, disk
+    ).partitions
+    state = ntfs_state(lambda offset, length: appliance.read_device(CACHED, offset, length))
+    assert (partition.device, state.log) == (CACHED, "cached")
+    appliance.mount(CACHED, "ntfs", writable=True)
+    assert not appliance.writable()
+    appliance.mount(CACHED, "ntfs", writable=True, discard_hibernation=True)
+    assert appliance.writable()
+    appliance.create("/now", b"it does")
+    appliance.mount(CACHED, "ntfs", writable=True)
+    assert appliance.writable()
 
 
 def test_a_full_volume_is_an_error(appliance: Appliance) -> None:
@@ -293,6 +333,8 @@ def test_opens_the_chosen_windows(appliance: Appliance) -> None:
     assert not appliance.writable()
     open_for_writing(appliance, volume)
     assert appliance.writable()
+    third = find_windows(appliance, root=3)
+    assert third.device == HIBERNATED
     fat = find_windows(appliance, root=2)
     assert (fat.disk, fat.device, fat.root, fat.table, fat.kind) == (1, FAT, "/WINNT", "gpt", "fat")
 

@@ -323,6 +323,14 @@ class FakeAppliance:
         self._changing(path)
         self._node(path).owner = uid
 
+    def set_attributes(self, path: str, attributes: int) -> None:
+        """For tests only: NTFS file attributes as Windows would have set them."""
+        self._node(path).attributes = attributes
+
+    def make_link(self, path: str) -> None:
+        """For tests only: something that is neither file nor folder."""
+        self._mounted().nodes[path] = _Node("other")
+
     def sync(self) -> None:
         if self._volume is not None and self._writable:
             self._volume.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 CLUSTER = 4096
 _TABLE = 4
@@ -83,18 +84,32 @@ def _log(state: str) -> bytes:
 
 
 def mark_dirty(path: Path, start: int) -> None:
-    """Sets the dirty flag of the real NTFS volume at an offset of a raw disk."""
+    """Sets the dirty flag of the real NTFS volume at an offset of a raw disk, in the MFT and its mirror."""
     with path.open("r+b") as file:
         file.seek(start)
         boot = file.read(512)
         cluster = struct.unpack_from("<H", boot, 11)[0] * boot[13]
-        record_at = start + struct.unpack_from("<q", boot, 48)[0] * cluster + 3 * 1024
-        file.seek(record_at)
-        record = file.read(1024)
-        place = struct.unpack_from("<H", record, 20)[0]
-        while struct.unpack_from("<I", record, place)[0] != 0x70:
-            place += struct.unpack_from("<I", record, place + 4)[0]
-        flags_at = place + struct.unpack_from("<H", record, place + 20)[0] + 10
-        assert flags_at < 510
-        file.seek(record_at + flags_at)
-        file.write(bytes([record[flags_at] | 1]))
+        for table in struct.unpack_from("<qq", boot, 48):
+            _mark_record_dirty(file, start + table * cluster + 3 * 1024)
+
+
+def _mark_record_dirty(file: BinaryIO, record_at: int) -> None:
+    file.seek(record_at)
+    record = file.read(1024)
+    place = struct.unpack_from("<H", record, 20)[0]
+    while struct.unpack_from("<I", record, place)[0] != 0x70:
+        place += struct.unpack_from("<I", record, place + 4)[0]
+    flags_at = place + struct.unpack_from("<H", record, place + 20)[0] + 10
+    assert flags_at < 510
+    file.seek(record_at + flags_at)
+    file.write(bytes([record[flags_at] | 1]))
+
+
+def mark_cached(path: Path) -> None:
+    """Makes the real ``$LogFile`` on a raw disk one of version 2.0, as Fast Startup leaves it."""
+    content = bytearray(path.read_bytes())
+    pages = [place for place in range(0, len(content), 512) if content[place : place + 4] == b"RSTR"]
+    assert pages, "a volume that Windows made has restart pages"
+    for place in pages:
+        struct.pack_into("<hh", content, place + 26, 0, 2)
+    path.write_bytes(content)
