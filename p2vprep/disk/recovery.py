@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from p2vprep.disk import undo
+from p2vprep.disk.access import check_in_use, check_writable
 from p2vprep.disk.image import shown
 from p2vprep.disk.inuse import refuse_in_use
 from p2vprep.disk.journal import Journal, Run, RunState, UndoState
@@ -130,9 +131,14 @@ def rollback(
         refuse_unfinished(folder)
         run = _undoable(folder.read_journal(), folder)
         _refuse_unnamed(folder, run, _named(images))
-        opened = OpenRun(folder, run, reopen(folder, run), host)
-        refuse_in_use(file for disk in opened.disks for file in disk.files)
-        with step(sink, f"Checking that the disk is as run {run.number} left it"):
+        with (
+            step(sink, f"Checking that the disk is as run {run.number} left it"),
+            as_failure("The image cannot be read", folder.path),
+        ):
+            opened = OpenRun(folder, run, reopen(folder, run), host)
+            for disk in opened.disks:
+                check_writable(disk)
+                check_in_use(disk)
             undos = opened.load_undo()
             forced = _refuse_changed_since(opened.differing(undos, after=True), folder, allow)
         with deferred() as late, step(sink, f"Taking run {run.number} back"):

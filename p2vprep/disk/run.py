@@ -144,9 +144,11 @@ class OpenRun:
 
     def forward(self, undos: Collection[undo.Undo]) -> None:
         """Commits all overlays and proves it by reading the images. FailedError otherwise."""
-        for number in range(len(self.disks)):
+        for number, disk in enumerate(self.disks):
             with self.host.durable.step(f"commit-{number}"):
                 qemu.commit(self.overlay(number))
+                for file in disk.files:
+                    self.host.durable.sync_file(file)
         with self.host.durable.step("read-back"):
             self._expect(undos, after=True)
 

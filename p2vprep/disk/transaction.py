@@ -71,6 +71,8 @@ from p2vprep.disk.undo import Undo
 from p2vprep.errors import FailedError, NeedsRecoverError, P2vprepError
 from p2vprep.events import Sink, silent, step
 
+COMMIT_PATIENCE = 5.0
+"""Seconds that a commit waits for the appliance to let go of the overlays."""
 DEFAULT_SPACE = 32 << 20
 """How much a run is expected to write to the overlays (bytes) where the caller does not know better."""
 
@@ -130,18 +132,10 @@ class Transaction:
         NeedsRecoverError where they may not be, Interrupted (with ``changed`` saying so)
         where everything was committed and a signal had asked to stop.
         """
-        opened = self._opened
         with step(self._sink, "Saving what will be changed, to be able to undo it"):
             self.write_document("receipt", receipt)
-            refuse_changed(opened)
-            with as_failure("The undo data cannot be saved", self.run_dir):
-                undos = opened.record_undo()
-                opened.sync_overlays()
-            refuse_full(opened, undos)
-            refuse_in_use(
-                [*self.overlays, *(file for disk in opened.disks for file in disk.files)], patience=5.0
-            )
-            refuse_changed(opened)
+            with as_failure("The commit cannot be prepared", self.run_dir):
+                undos = self._ready()
         with deferred() as late:
             with step(self._sink, "Committing the changes"):
                 self._commit(undos)
@@ -152,6 +146,22 @@ class Transaction:
         return Committed(
             self.number, sum(data.changed_bytes for data in undos), sum(data.stored_bytes for data in undos)
         )
+
+    def _ready(self) -> tuple[Undo, ...]:
+        """Undo data saved, overlays flushed, and nobody disturbed it or will."""
+        opened = self._opened
+        refuse_changed(opened)
+        refuse_in_use(self._files(), patience=COMMIT_PATIENCE)
+        undos = opened.record_undo()
+        opened.sync_overlays()
+        refuse_full(opened, undos)
+        refuse_changed(opened)
+        refuse_in_use(self._files())
+        return undos
+
+    def _files(self) -> list[Path]:
+        """Everything that nobody else may have open while it is committed."""
+        return [*self.overlays, *(file for disk in self.disks for file in disk.files)]
 
     def _commit(self, undos: tuple[Undo, ...]) -> None:
         opened = self._opened
@@ -222,8 +232,6 @@ def begin(
     home = owners[0] if len(set(owners)) == 1 else folders[0]
     if len(targets) == 1:
         home = folders[0]
-    for owner in owners:
-        refuse_unfinished(owner)
     locks = ExitStack()
     try:
         locks.enter_context(locked([*folders, *owners], host, create=True))

@@ -64,6 +64,13 @@ def test_commit_tool_killed(folder: Path) -> None:
     assert scenarios.commit_tool_killed(Bench(folder, ["vhd", "vmdk"]), 4, seed=3).tried == 4
 
 
+@pytest.mark.parametrize("formats", [["raw"], pytest.param(["raw", "raw"], marks=pytest.mark.long)])
+def test_power_lost_at_every_point(folder: Path, formats: list[str]) -> None:
+    row = scenarios.power_lost_at_every_point(Bench(folder, formats), seed=5)
+    assert row.ends["before"] > 15
+    assert row.ends["planned"] > 10
+
+
 @pytest.mark.parametrize("damage", ["vanished", "truncated", "overwritten"])
 def test_overlay_lost(folder: Path, damage: str) -> None:
     assert scenarios.overlay_lost(Bench(folder, ["vhd", "raw"]), damage).ends == {"before": 2}

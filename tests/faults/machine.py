@@ -53,6 +53,10 @@ class Machine:
     def copied(self, folder: Path) -> Machine:
         """The same machine in another (new) folder."""
         shutil.copytree(self.folder, folder)
+        return self.copied_as(folder)
+
+    def copied_as(self, folder: Path) -> Machine:
+        """The machine that lies in another folder under the same names."""
         return replace(self, folder=folder, paths=tuple(folder / path.name for path in self.paths))
 
     def side(self) -> str:

@@ -21,9 +21,21 @@ from pathlib import Path
 from p2vprep.disk import qemu
 from p2vprep.disk.recovery import Outcome, history, recover
 from p2vprep.disk.signals import interruptible
+from p2vprep.disk.state import Host
 from p2vprep.errors import FailedError, Interrupted, NeedsRecoverError, P2vprepError, RefusedError
 from tests.faults import kill
-from tests.faults.machine import Machine, apply, build, digests, host, mended, points_of, taken_back
+from tests.faults.machine import (
+    Machine,
+    apply,
+    apply_with,
+    build,
+    digests,
+    host,
+    mended,
+    points_of,
+    taken_back,
+)
+from tests.faults.power import Survivors, picture
 
 
 class FaultError(AssertionError):
@@ -358,6 +370,30 @@ def overlay_lost(bench: Bench, damage: str) -> Row:
         if mended(machine).outcome is not Outcome.ROLLED_BACK:
             raise FaultError(f"{row.fault}: not rolled back")
         row.add(machine, str(number), ["before"])
+    return row
+
+
+def power_lost_at_every_point(bench: Bench, seed: int) -> Row:
+    """Whatever was not flushed is lost, at every crash point; raw disks only (tests.faults.power)."""
+    row = Row(f"loss of power at every step of apply ({_names(bench)})")
+    chance = random.Random(seed)
+    machine = bench.machine()
+    pictures: list[tuple[str, Machine]] = []
+
+    def hook(name: str) -> None:
+        taken = picture(machine, bench.model, alive, bench.folder / f"picture{len(pictures)}", chance)
+        pictures.append((name, taken))
+
+    alive = Survivors(hook)
+    apply_with(Host(durable=alive), machine)
+    names = [name for name, _taken in pictures]
+    begun = names.index("journal-committing:after")
+    for number, (name, taken) in enumerate(pictures):
+        recover(taken.paths[:1], host=host())
+        sides = ["planned"] if number >= begun else ["before"]
+        if name == "journal-committing:written":
+            sides = ["before", "planned"]  # renamed or not: the folder was not flushed
+        row.add(taken, name, sides)
     return row
 
 
