@@ -63,28 +63,29 @@ def _given_as_stored(data: Data) -> bool:
 
 def edited(before: Tree, changes: Iterable[ValueChange | KeyChange]) -> Tree:
     """What a tree is after changes; the model that edits are compared with."""
-    after = {path: dict(values) for path, values in before.items()}
+    after = dict(before)
+    spelt = {fold(path): path for path in before}
     for change in changes:
-        path = _spelt(after, change.key)
-        if isinstance(change, KeyChange) and change.exists_after:
+        if isinstance(change, ValueChange):
+            path = spelt[fold(change.key)]
+            after[path] = _with_value(after[path], change)
+        elif change.exists_after:
             *above, name = split(change.key)
-            after[join(_spelt(after, join(*above)) or "", name)] = {}
-        elif isinstance(change, KeyChange):
-            gone = [each for each in after if each == path or each.startswith(f"{path}\\")]
-            for each in gone:
-                del after[each]
+            path = join(spelt[fold(join(*above))], name)
+            spelt[fold(path)] = path
+            after[path] = {}
         else:
-            values = after[path or ""]
-            name = next((held for held in values if fold(held) == fold(change.name)), change.name)
-            if change.after is None:
-                del values[name]
-            else:
-                values[name] = change.after
+            gone = fold(change.key)
+            for folded in [each for each in spelt if each == gone or each.startswith(f"{gone}\\")]:
+                del after[spelt.pop(folded)]
     return after
 
 
-def _spelt(held: Tree, path: str) -> str | None:
-    return next((each for each in held if fold(each) == fold(path)), None)
+def _with_value(values: dict[str, Data], change: ValueChange) -> dict[str, Data]:
+    name = next((held for held in values if fold(held) == fold(change.name)), change.name)
+    if change.after is None:
+        return {held: data for held, data in values.items() if held != name}
+    return {**values, name: change.after}
 
 
 def assert_sound(data: bytes) -> None:
