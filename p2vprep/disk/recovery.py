@@ -22,7 +22,7 @@ from p2vprep.disk import undo
 from p2vprep.disk.access import check_in_use, check_writable
 from p2vprep.disk.image import shown
 from p2vprep.disk.inuse import refuse_in_use
-from p2vprep.disk.journal import Journal, Run, RunState, UndoState
+from p2vprep.disk.journal import FINISHED, Journal, Run, RunState, UndoState
 from p2vprep.disk.preflight import refuse_unfinished
 from p2vprep.disk.run import OpenRun, as_failure, reopen
 from p2vprep.disk.signals import deferred, interrupted
@@ -77,6 +77,11 @@ class RunSummary:
     undo_bytes: int
     summary: dict[str, Any]
     folder: Path
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether ``recover`` has something to do."""
+        return self.state not in FINISHED
 
 
 def recover(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,26 @@ from p2vprep.errors import (
     UsageError,
 )
 from tests.faults import kill, machine
-from tests.faults.machine import FORMATS, SIZE, SPACE, Machine, apply, build, digests, edit, host, points_of
+from tests.faults.machine import (
+    FORMATS,
+    SIZE,
+    SPACE,
+    Machine,
+    apply,
+    build,
+    digests,
+    edit,
+    host,
+    points_of,
+    quick_folder,
+)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory, because the flushes would take most of the time."""
+    with quick_folder() as path:
+        yield path
 
 
 @pytest.fixture

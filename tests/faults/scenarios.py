@@ -1,7 +1,7 @@
 """The faults, each as a function that tries it a number of times and tells what came of it.
 
 Every single try ends with the same question: are all disks of the machine, bit by
-bit, either as before or as planned, and all on the same side? ``FaultError`` if not.
+bit, either as before or as planned, and all on the same side?
 """
 
 from __future__ import annotations
@@ -44,32 +44,38 @@ class FaultError(AssertionError):
 
 @dataclass
 class Row:
-    """One line of the table: a fault, how often it was tried, and the sides on which the disks ended."""
+    """One line of the table: a fault, how often it was tried, and the sides on which the disks ended.
+
+    ``broken`` tells, try by try, where the promise was not kept.
+    """
 
     fault: str
     ends: Counter[str] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
 
     @property
     def tried(self) -> int:
         return sum(self.ends.values())
 
-    def add(self, machine: Machine, what: str, sides: Sequence[str] = ("before", "planned")) -> str:
-        """Notes where the machine ended, if that is allowed and nothing is left unfinished."""
+    def add(self, machine: Machine, what: str, sides: Sequence[str]) -> None:
+        """Notes where the machine ended and whether it may end there; then removes it."""
         side = machine.side()
+        self.ends[side] += 1
         if side not in sides:
-            raise FaultError(f"{self.fault}, {what}: the disks are {side}, allowed is {' or '.join(sides)}")
-        unfinished = [run.number for run in history(machine.paths[:1]) if run.state not in _FINISHED]
+            self.broken.append(f"{what}: the disks are {side}, allowed is {' or '.join(sides)}")
+        unfinished = [run.number for run in history(machine.paths[:1]) if run.unfinished]
         if unfinished:
-            raise FaultError(f"{self.fault}, {what}: run {unfinished} is still unfinished")
+            self.broken.append(f"{what}: run {unfinished} is still unfinished")
         litter = [path.name for path in machine.folder.rglob("overlay-*")]
         if litter:
-            raise FaultError(f"{self.fault}, {what}: {litter} left behind")
-        self.ends[side] += 1
+            self.broken.append(f"{what}: {litter} left behind")
         shutil.rmtree(machine.folder)
-        return side
 
-
-_FINISHED = {"done", "discarded", "rolled-back"}
+    def sound(self) -> Row:
+        """The row itself, if every try kept the promise. FaultError otherwise."""
+        if self.broken:
+            raise FaultError(f"{self.fault}: {'; '.join(self.broken)}")
+        return self
 
 
 @dataclass
@@ -149,7 +155,7 @@ def killed_at_random(bench: Bench, tries: int, seed: int) -> Row:
             from_point="journal-committing:after" if within else None,
         )
         mended(machine, abort=chance.random() < 0.3)
-        row.add(machine, f"after {seconds:.3f} s, in the commit: {within}")
+        row.add(machine, f"after {seconds:.3f} s, in the commit: {within}", ["before", "planned"])
     return row
 
 
