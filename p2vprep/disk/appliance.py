@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from p2vprep.disk.accel import Accelerator
+from p2vprep.disk.accel import Accelerator, Name, disappointed
+from p2vprep.errors import CannotOpenError
 from p2vprep.events import Sink, silent
 
 FileSystem = Literal["ntfs", "fat"]
@@ -180,19 +181,41 @@ def launch(
     """
     from p2vprep.disk.guestfs_appliance import GuestfsAppliance
 
-    appliance = GuestfsAppliance.start(
-        disks,
-        read_only=read_only,
-        accelerator=accelerator,
-        sink=sink,
-        network=network,
-        memory=memory,
-        limit=limit,
-        log=log,
-        meanwhile=meanwhile,
-    )
+    at_once = _Once(meanwhile)
+
+    def start(name: Name) -> GuestfsAppliance:
+        return GuestfsAppliance.start(
+            disks,
+            name,
+            read_only=read_only,
+            network=network,
+            memory=memory,
+            limit=limit,
+            log=log,
+            meanwhile=at_once,
+        )
+
+    try:
+        appliance = start(accelerator.name)
+    except CannotOpenError as problem:
+        broken = problem.code in ("appliance-launch", "appliance-timeout")
+        if not broken or not disappointed(accelerator, problem.message, sink=sink):
+            raise
+        appliance = start("tcg")
     try:
         yield appliance
         appliance.close()
     finally:
         appliance.kill()
+
+
+class _Once:
+    """Runs a function the first time it is called, and does nothing afterwards."""
+
+    def __init__(self, function: Callable[[], None] | None) -> None:
+        self._function = function
+
+    def __call__(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            function()

@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from p2vprep.disk import accel
-from p2vprep.disk.accel import Accelerator
 from p2vprep.disk.appliance import FileSystem, Stat
 from p2vprep.disk.watch import Console, Watchdog, alive, children, kill, last_words
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError
-from p2vprep.events import Sink
 
 LAUNCH_LIMITS = {"kvm": 60.0, "tcg": 300.0}
 """Seconds for the start; usual are 2-5 with KVM and 10-20 under emulation on an idle host."""
@@ -29,12 +27,15 @@ LAUNCH_LIMITS = {"kvm": 60.0, "tcg": 300.0}
 CALL_LIMIT = 300.0
 """Seconds for one call; the longest, a checksum of a large hive under emulation, takes about 1."""
 
+_SCRATCH = 1 << 20
+
 _CHUNK = 3 << 20
 """Bytes per read or write: below the protocol's limit of 4 MiB, and the quickest of those measured."""
 
 # The appliance speaks English whatever the host speaks.
 _NO_PATH = ("No such file or directory", "Not a directory")
 _NO_XATTR = ("No data available", "Operation not supported")
+_CACHED = "Metadata kept in Windows cache"
 _GONE = (
     "appliance closed the connection",
     "unexpected end of file",
@@ -92,43 +93,23 @@ class GuestfsAppliance:
     def start(
         cls,
         disks: Sequence[Path],
+        name: accel.Name,
         *,
         read_only: bool,
-        accelerator: Accelerator,
-        sink: Sink,
         network: bool,
         memory: int,
         limit: float | None,
         log: Path | None,
         meanwhile: Callable[[], None] | None,
     ) -> GuestfsAppliance:
-        """Starts it; with KVM that was chosen and not demanded a failure means one more try with TCG."""
-
-        def attempt(name: str, during: Callable[[], None] | None) -> GuestfsAppliance:
-            made = cls._prepare(disks, name, read_only=read_only, network=network, memory=memory, log=log)
-            try:
-                made._boot(limit or LAUNCH_LIMITS[name], during)
-            except BaseException:
-                made.kill()
-                raise
-            return made
-
-        done = False
-
-        def once() -> None:
-            nonlocal done
-            if meanwhile is not None and not done:
-                done = True
-                meanwhile()
-
+        """Starts it with the accelerator of this name; see ``p2vprep.disk.appliance.launch``."""
+        appliance = cls._prepare(disks, name, read_only=read_only, network=network, memory=memory, log=log)
         try:
-            return attempt(accelerator.name, once)
-        except CannotOpenError as problem:
-            if problem.code not in ("appliance-launch", "appliance-timeout") or not accel.disappointed(
-                accelerator, problem.message, sink=sink
-            ):
-                raise
-        return attempt("tcg", once)
+            appliance._boot(limit or LAUNCH_LIMITS[name], meanwhile)
+        except BaseException:
+            appliance.kill()
+            raise
+        return appliance
 
     @classmethod
     def _prepare(
@@ -161,6 +142,8 @@ class GuestfsAppliance:
             handle.set_pgroup(True)  # a Ctrl-C in the terminal reaches us, not its QEMU
             handle.set_verbose(log is not None)
             handle.set_event_callback(console, guestfs.EVENT_APPLIANCE | guestfs.EVENT_LIBRARY)
+            if not disks:
+                handle.add_drive_scratch(_SCRATCH)  # libguestfs does not start without any disk
             for disk in disks:
                 # Unsafe only means that QEMU itself never fsyncs: whoever owns the overlay does, at the end.
                 handle.add_drive_opts(
@@ -275,14 +258,16 @@ class GuestfsAppliance:
 
     def _error(self, name: str, arguments: tuple[object, ...], text: str, *, code: str) -> P2vprepError:
         kind = FailedError if self.wrote else CannotOpenError
+        first, *more = text.splitlines() or [""]
         subject = next((item for item in arguments if isinstance(item, str) and item.startswith("/")), None)
         what = (
             "the appliance went away in the middle" if code == "appliance-died" else "the appliance refuses"
         )
         return kind(
-            f"{what} ({name}): {text}",
+            f"{what} ({name}): {first.removeprefix(f'{name}: ')}",
             code=code,
             subject=subject,
+            details=tuple(more),
             changed="The image was not changed." if self.wrote else "Nothing was changed.",
             hint="Run the command again; with -v the appliance's log is kept.",
         )
@@ -323,16 +308,38 @@ class GuestfsAppliance:
         self, device: str, kind: FileSystem, *, writable: bool = False, discard_hibernation: bool = False
     ) -> None:
         self.umount()
-        options = ["rw" if writable else "ro"]
-        if kind == "ntfs":
-            options += ["permissions", *(["remove_hiberfile"] if discard_hibernation and writable else [])]
-        else:
-            options += ["utf8", "shortname=mixed"]
         if writable:
             self._must_be_writable("mount")
             self._unsynced = True
+        discard = discard_hibernation and writable and kind == "ntfs"
+        try:
+            self._mount(device, kind, writable=writable, discard=discard)
+        except (CannotOpenError, FailedError) as problem:
+            if not discard or _CACHED not in problem.message:
+                raise
+            self._reset_log(device)
+            self._mount(device, kind, writable=writable, discard=True)
+
+    def _mount(self, device: str, kind: FileSystem, *, writable: bool, discard: bool) -> None:
+        options = ["rw" if writable else "ro"]
+        if kind == "ntfs":
+            options += ["permissions", *(["remove_hiberfile"] if discard else [])]
+        else:
+            options += ["utf8", "shortname=mixed"]
         self._call("mount_vfs", ",".join(options), "ntfs-3g" if kind == "ntfs" else "vfat", device, "/")
         self._mounted = True
+
+    def _reset_log(self, device: str) -> None:
+        """Empties ``$LogFile`` and marks the volume dirty, so that Windows checks it.
+
+        remove_hiberfile alone does not lift a log of version 2.0. While a hiberfil.sys is there too,
+        ntfsfix empties the log and then fails; whether it did is for the mount that follows to tell.
+        """
+        try:
+            self._call("ntfsfix", device)
+        except (CannotOpenError, FailedError) as problem:
+            if problem.code != "appliance-call" or "hibernated" not in problem.message:
+                raise
 
     def writable(self) -> bool:
         if self._read_only:

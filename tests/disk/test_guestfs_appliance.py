@@ -358,6 +358,71 @@ def test_hibernation_is_discarded_only_when_writing(binding: Binding) -> None:
         assert "remove_hiberfile" not in str(settings(binding)["mount_vfs"][0])
 
 
+def refusing(*answers: str | None) -> Callable[..., None]:
+    """A call that fails with each text in turn; None is a success."""
+    left = list(answers)
+
+    def call(*_arguments: object) -> None:
+        answer = left.pop(0)
+        if answer is not None:
+            raise RuntimeError(answer)
+
+    return call
+
+
+CACHED = "mount exited with status 14: Metadata kept in Windows cache, refused to mount."
+HIBERNATED = "ntfsfix: /dev/sda1: Windows is hibernated, refused to mount."
+
+
+@pytest.mark.parametrize("fixed", [None, HIBERNATED])
+def test_a_log_left_by_fast_startup_is_reset_where_asked_for(binding: Binding, fixed: str | None) -> None:
+    binding.calls["mount_vfs"] = refusing(CACHED, None)
+    binding.calls["ntfsfix"] = refusing(fixed)
+    with start() as appliance:
+        appliance.mount("/dev/sda1", "ntfs", writable=True, discard_hibernation=True)
+    names = [name for name, *_ in binding.handles[0].settings]
+    assert [name for name in names if name in ("mount_vfs", "ntfsfix")] == [
+        "mount_vfs",
+        "ntfsfix",
+        "mount_vfs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mounts", "fix", "discard"),
+    [
+        ([CACHED], [], False),
+        (["mount exited with status 32"], [], True),
+        ([CACHED], ["ntfsfix: the volume is damaged"], True),
+        ([CACHED, CACHED], [None], True),
+    ],
+)
+def test_a_mount_that_fails_for_good_is_an_error(
+    binding: Binding, mounts: list[str], fix: list[str | None], discard: bool
+) -> None:
+    binding.calls["mount_vfs"] = refusing(*mounts)
+    binding.calls["ntfsfix"] = refusing(*fix)
+    with start() as appliance:
+        error = error_of(
+            lambda: appliance.mount("/dev/sda1", "ntfs", writable=True, discard_hibernation=discard)
+        )
+    assert error.code == "appliance-call"
+
+
+def test_an_error_of_many_lines_keeps_them_as_details(binding: Binding) -> None:
+    binding.calls["mount_vfs"] = refusing("mount_vfs: first line\nsecond line")
+    with start() as appliance:
+        error = error_of(lambda: appliance.mount("/dev/sda1", "ntfs"))
+    assert error.message == "the appliance refuses (mount_vfs): first line"
+    assert error.details == ("second line",)
+
+
+def test_without_disks_it_starts_on_a_scratch_one(binding: Binding) -> None:
+    with launch([], read_only=True, accelerator=accel.TCG) as appliance:
+        assert appliance.devices == ()
+    assert "add_drive_scratch" in settings(binding)
+
+
 # --- watching
 
 
