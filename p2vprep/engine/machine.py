@@ -115,7 +115,7 @@ def load_hive(files: GuestFiles, volume: WindowsVolume, name: str, options: Opti
 
 
 def _strict(hazard: Hazard, options: Options) -> Hazard:
-    """A dirty hive without its logs can be looked at and planned for; changing it has to be allowed by name."""
+    """A dirty hive without its logs can be looked at and planned for; to change it has to be allowed by name."""
     if hazard.code != hive.DIRTY_WITHOUT_LOG or hazard.code in options.allow:
         return hazard
     return replace(hazard, severity="refuse")
