@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.wine import MISSING, WINE, Prefix
 
+SERVICES = r"SYSTEM\CurrentControlSet\Services"
+
 
 @pytest.fixture(scope="session")
 def wine_prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefix]:
@@ -21,5 +23,5 @@ def wine_prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefix]:
 @pytest.fixture
 def windows(wine_prefix: Prefix) -> Prefix:
     """A fresh machine: the prefix of this run without what earlier tests left."""
-    wine_prefix.reset()
+    wine_prefix.remove(("p2vprep", "standin"), (r"SYSTEM\p2vprep", rf"{SERVICES}\p2vprep"))
     return wine_prefix

@@ -11,16 +11,15 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from p2vprep.core import regtext
 from p2vprep.core.model import DeleteKey, Edit, PutFile, SetValue
-from p2vprep.core.values import Data
 
 WINE = shutil.which("wine")
 MISSING = "Wine is not installed (Debian and Ubuntu: apt install wine)"
-_TIME_LIMIT = 300
+_TIME_LIMIT = 120
 _VALUE = re.compile(r"    (.+?)    (REG_\w+)    (.*)")
 
 
@@ -30,6 +29,7 @@ class Prefix:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.drive = folder / "prefix" / "drive_c"
+        self.output = folder / "output.txt"
         self._environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(folder),
@@ -37,23 +37,24 @@ class Prefix:
             "WINEDEBUG": "-all",
             "WINEDLLOVERRIDES": "mscoree,mshtml=",
         }
-        self._wine("wineboot", "--init")
-
-    def _wine(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        assert WINE is not None
-        return subprocess.run(
-            [WINE, *arguments],
-            env=self._environment,
-            cwd=self.folder,
-            capture_output=True,
-            timeout=_TIME_LIMIT,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        self.keep_running()
+        self.run("wineboot", "--init")
 
     def run(self, *arguments: str) -> int:
-        """Runs a program and gives its exit code."""
-        return self._wine(*arguments).returncode
+        """Runs a program and gives its exit code; what it printed is in ``output``."""
+        assert WINE is not None
+        # Into a file, not a pipe: Windows' own processes that it may start would keep a pipe open.
+        with self.output.open("wb") as sink:
+            return subprocess.run(
+                [WINE, *arguments],
+                env=self._environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.DEVNULL,
+                timeout=_TIME_LIMIT,
+                check=False,
+            ).returncode
 
     def script(self, path: str, *arguments: str) -> int:
         """Runs a script as the service entry does."""
@@ -65,13 +66,18 @@ class Prefix:
         file.write_bytes(regtext.encode(regtext.render(sections)))
         assert self.run("reg", "import", r"C:\import.reg") == 0
 
-    def values(self, key: str) -> dict[str, str] | None:
-        """The values of a key as reg prints them; None where the key is absent."""
-        answer = self._wine("reg", "query", key)
-        if answer.returncode != 0:
-            return None
-        lines = answer.stdout.decode("cp437").splitlines()
-        return {match.group(1): match.group(3) for line in lines if (match := _VALUE.fullmatch(line))}
+    def tree(self, key: str) -> dict[str, dict[str, str]]:
+        """The values, as reg prints them, of a key and all below it, by path; empty where it is absent."""
+        found: dict[str, dict[str, str]] = {}
+        held: dict[str, str] = {}
+        self.run("reg", "query", key, "/s")
+        for line in self.output.read_bytes().decode("cp437").splitlines():
+            match = _VALUE.fullmatch(line)
+            if match is not None:
+                held[match.group(1)] = match.group(3)
+            elif line.startswith("HKEY_LOCAL_MACHINE\\"):
+                held = found.setdefault(line.replace("HKEY_LOCAL_MACHINE", "HKLM", 1), {})
+        return found
 
     def put(self, path: str, content: bytes) -> None:
         """Writes a file by its path in the volume."""
@@ -79,8 +85,8 @@ class Prefix:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
 
-    def apply(self, edits: Iterable[Edit]) -> None:
-        """Does what the edits ask for, as apply does it on a disk."""
+    def apply(self, edits: Iterable[Edit], more: Iterable[regtext.Section] = ()) -> None:
+        """Does what the edits ask for, as apply does it on a disk, and then what the sections say."""
         sections: list[regtext.Section] = []
         for edit in edits:
             if isinstance(edit, PutFile):
@@ -93,22 +99,24 @@ class Prefix:
                 path = edit.key.replace("ControlSet001", "CurrentControlSet", 1)
                 key = rf"HKEY_LOCAL_MACHINE\{edit.hive}\{path}"
                 sections.append(regtext.Section(key, ((edit.name, edit.data),)))
-        self.import_reg(sections)
+        self.import_reg([*sections, *more])
 
-    def reset(self) -> None:
-        """Takes away what an earlier test left."""
-        for name in ("p2vprep", "standin"):
+    def remove(self, names: Iterable[str], keys: Iterable[str]) -> None:
+        """Takes away folders of the drive and keys below HKEY_LOCAL_MACHINE."""
+        for name in names:
             shutil.rmtree(self.drive / name, ignore_errors=True)
-        for key in (r"HKLM\SYSTEM\p2vprep", r"HKLM\SYSTEM\CurrentControlSet\Services\p2vprep"):
-            self.run("reg", "delete", key, "/f")
+        self.import_reg([regtext.Section(rf"HKEY_LOCAL_MACHINE\{key}", delete=True) for key in keys])
 
-    def service(self, name: str, values: Mapping[str, Data]) -> None:
-        """Makes a service entry."""
-        key = rf"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\{name}"
-        self.import_reg([regtext.Section(key, tuple(values.items()))])
+    def keep_running(self) -> None:
+        """Keeps "Windows" up between programs; else each program would be a boot of its own."""
+        self._server("--persistent")
 
     def close(self) -> None:
-        """Ends every process of this prefix."""
+        """Shuts "Windows" down: ends every process of this prefix and waits for the end."""
+        self._server("--kill")
+        self._server("--wait")
+
+    def _server(self, option: str) -> None:
         server = shutil.which("wineserver")
-        if server is not None:
-            subprocess.run([server, "-k"], env=self._environment, check=False, timeout=60)
+        assert server is not None
+        subprocess.run([server, option], env=self._environment, check=False, timeout=60)
