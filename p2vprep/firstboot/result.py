@@ -53,6 +53,13 @@ class StepResult:
     services: tuple[ServiceResult, ...] = ()
     lines: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, object]:
+        services = [
+            {"service": held.service, "outcome": held.outcome, "sc": held.sc, "reg": held.reg}
+            for held in self.services
+        ]
+        return {"name": self.name, "outcome": self.outcome, "detail": self.detail, "services": services}
+
 
 @dataclass(frozen=True)
 class FirstBootResult:
@@ -68,6 +75,16 @@ class FirstBootResult:
     def ok(self) -> bool:
         """Everything was done: finished, and no step failed."""
         return self.state == "finished" and all(step.outcome == "done" for step in self.steps)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as a part of the ``p2vprep.verify/1`` document."""
+        return {
+            "state": self.state,
+            "ok": self.ok,
+            "boots": self.boots,
+            "steps": [step.to_json() for step in self.steps],
+            "log": list(self.log),
+        }
 
 
 def read_result(system: Hive, boot_set: str, files: Mapping[str, bytes]) -> FirstBootResult:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +65,20 @@ def test_what_failed_is_told_per_service_by_its_real_name() -> None:
         ServiceResult("EventSystem", "gone", "-", "-"),
         ServiceResult("Überwachung", "given-back", "-", "0"),
     )
+
+
+def test_the_report_as_json() -> None:
+    system = hive({"Boot1": "begun", "State": "failed", "400-values": "failed 1"})
+    log = {"/p2vprep/firstboot.log": b"one\r\n"}
+    result = read_result(system, "ControlSet001", {**BUNDLE, **log})
+    document = json.loads(json.dumps(result.to_json()))
+    assert document["steps"][0] == {"name": "400-values", "outcome": "failed", "detail": "1", "services": []}
+    assert {name: document[name] for name in ("state", "ok", "boots", "log")} == {
+        "state": "failed",
+        "ok": False,
+        "boots": 1,
+        "log": ["one"],
+    }
 
 
 def test_the_log_is_kept_as_lines() -> None:
