@@ -32,6 +32,7 @@ from p2vprep.events import Sink, silent, step
 
 _HALF_CHANGED = "The disk may be partly changed. Do not start the machine."
 CHANGED_SINCE = "disk-changed-since"
+_LOCK_PATIENCE = 2.0
 _ORPHAN_PATIENCE = 15.0
 """Seconds that recover waits for programs which a killed p2vprep has left behind."""
 
@@ -199,7 +200,8 @@ def _machine(images: Sequence[Path], state_dir: Path | None, host: Host) -> Iter
             details=tuple(shown(image) for image in named),
             hint="Name the disks of one machine.",
         )
-    with locked([*folders, *(folder_of(image, state_dir) for image in named)], host, create=False):
+    all_folders = [*folders, *(folder_of(image, state_dir) for image in named)]
+    with locked(all_folders, host, create=False, patience=_LOCK_PATIENCE):
         yield folders.pop()
 
 

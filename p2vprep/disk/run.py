@@ -180,8 +180,6 @@ class OpenRun:
                 part = self.folder.resolve(disk.path)
                 for leftover in (part, part.with_name(f".{part.name}.partial")):
                     self.host.durable.remove(leftover, "remove-copy")
-        for leftover in self.folder.run_folder(self.run).glob("replayed-*"):
-            shutil.rmtree(leftover)
         if state is RunState.DISCARDED:
             self._remove_undo()
         self.advance(state, note=note)
@@ -193,6 +191,8 @@ class OpenRun:
                     self.host.durable.remove(path, "remove-undo")
 
     def _remove_overlays(self) -> None:
+        for leftover in self.folder.run_folder(self.run).glob("replayed-*"):
+            shutil.rmtree(leftover)
         if self.folder.run_folder(self.run).is_dir():
             for number in range(len(self.run.disks)):
                 self.host.durable.remove(self.folder.overlay(self.run, number), f"remove-overlay-{number}")

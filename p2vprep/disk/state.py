@@ -28,6 +28,7 @@ import hashlib
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from p2vprep.disk.journal import DiskEntry, Journal, Run, damaged
 from p2vprep.errors import CannotOpenError, P2vprepError, RefusedError
 
 SUFFIX = ".p2vprep"
+_LOCK_PAUSE = 0.05
 OWNER_SCHEMA = "p2vprep.owner/1"
 
 README_TEXT = """\
@@ -207,11 +209,15 @@ def journal_folder(image: Path, state_dir: Path | None) -> StateFolder:
 
 
 @contextmanager
-def locked(folders: Sequence[StateFolder], host: Host, *, create: bool) -> Iterator[None]:
+def locked(
+    folders: Sequence[StateFolder], host: Host, *, create: bool, patience: float = 0.0
+) -> Iterator[None]:
     """Holds the locks of all the folders for the length of the block.
 
     With ``create`` missing folders are made (and those that stay without any
     journal are taken away at the end); without, missing folders are passed over.
+    ``patience`` is how long (seconds) to wait for a lock: a process that is killed while
+    it starts a tool leaves a child that still holds the lock for an instant (observed).
     Raises RefusedError ``busy`` where another process holds one, and
     ``state-dir-unusable`` or ``state-dir-unsafe`` where a folder cannot serve.
     """
@@ -221,7 +227,7 @@ def locked(folders: Sequence[StateFolder], host: Host, *, create: bool) -> Itera
                 _create(folder, host)
             elif not folder.path.is_dir():
                 continue
-            stack.enter_context(_lock(folder, host))
+            stack.enter_context(_lock(folder, host, patience))
         yield
 
 
@@ -234,8 +240,8 @@ def _create(folder: StateFolder, host: Host) -> None:
 
 
 @contextmanager
-def _lock(folder: StateFolder, host: Host) -> Iterator[None]:
-    descriptor = _open_lock(folder)
+def _lock(folder: StateFolder, host: Host, patience: float) -> Iterator[None]:
+    descriptor = _open_lock(folder, patience)
     try:
         text = f"pid {host.pid} on {host.name} since {host.timestamp()}\n".encode(errors="surrogateescape")
         with contextlib.suppress(OSError):  # on a full file system: the text is for people only
@@ -249,7 +255,7 @@ def _lock(folder: StateFolder, host: Host) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open_lock(folder: StateFolder) -> int:
+def _open_lock(folder: StateFolder, patience: float) -> int:
     """Opens and locks the lock file; once more where its holder tidied it away meanwhile."""
     path = folder.path / "lock"
     for _attempt in range(8):
@@ -261,16 +267,21 @@ def _open_lock(folder: StateFolder) -> int:
             continue
         except OSError as problem:
             raise unusable(folder.path, problem) from problem
-        if _take(descriptor, path, folder):
+        if _take(descriptor, path, folder, patience):
             return descriptor
         os.close(descriptor)
     raise unusable(folder.path, OSError(errno.EAGAIN, "the lock file keeps vanishing"))
 
 
-def _take(descriptor: int, path: Path, folder: StateFolder) -> bool:
+def _take(descriptor: int, path: Path, folder: StateFolder, patience: float) -> bool:
     """Locks an open lock file; False where it is no longer the one at its path."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for _attempt in range(round(patience / _LOCK_PAUSE)):
+            if _is_mine(descriptor):
+                break
+            time.sleep(_LOCK_PAUSE)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return path.stat().st_ino == os.fstat(descriptor).st_ino
     except FileNotFoundError:
         return False
@@ -287,6 +298,15 @@ def _take(descriptor: int, path: Path, folder: StateFolder) -> bool:
     except OSError as problem:
         os.close(descriptor)
         raise unusable(folder.path, problem) from problem
+
+
+def _is_mine(descriptor: int) -> bool:
+    """Whether the lock could be had at once."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _refuse_links(folder: StateFolder) -> None:

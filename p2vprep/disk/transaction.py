@@ -35,16 +35,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
 from p2vprep.disk import qemu
 from p2vprep.disk.access import check_in_use, check_writable
-from p2vprep.disk.durable import copy_sparse
 from p2vprep.disk.image import Image, shown
 from p2vprep.disk.inuse import refuse_in_use
 from p2vprep.disk.journal import PARTIAL_SUFFIX, DiskEntry, Run, RunState, UndoState
@@ -57,6 +55,7 @@ from p2vprep.disk.preflight import (
     targets_of,
 )
 from p2vprep.disk.run import OpenRun, as_failure, stamps
+from p2vprep.disk.scratch import readable, replayed, scratch
 from p2vprep.disk.signals import deferred, interrupted
 from p2vprep.disk.state import (
     README_TEXT,
@@ -242,7 +241,7 @@ def begin(
                 check_writable(image)
             check_in_use(image, writing=not outputs)
         refuse_no_space(home.path, 2 * needed_space)
-        images = images if outputs else [_replayed(image) for image in images]
+        images = images if outputs else [replayed(image) for image in images]
         run = _new_run(home, targets, images, copied=bool(outputs), host=host)
         transaction = Transaction(OpenRun(home, run, tuple(images), host), locks.pop_all(), sink)
     except BaseException:
@@ -255,23 +254,6 @@ def begin(
         transaction.__exit__(type(problem), problem, None)
         raise
     return transaction
-
-
-@contextmanager
-def scratch(images: Sequence[Image]) -> Iterator[tuple[Path, ...]]:
-    """Throw-away overlays to look at a machine: no lock, no state folder, no write access to the images."""
-    temporary = Path(tempfile.gettempdir())
-    with as_failure("There is no room for a temporary overlay", temporary):
-        folder = Path(tempfile.mkdtemp(prefix="p2vprep-look-"))
-    try:
-        with as_failure("There is no room for a temporary overlay", folder):
-            overlays = tuple(
-                qemu.create_overlay(_readable(image, folder), folder / f"overlay-{number}.qcow2").path
-                for number, image in enumerate(images)
-            )
-        yield overlays
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- the parts ---------------------------------------------------------------------------------------
@@ -351,7 +333,7 @@ def _prepare(opened: OpenRun, images: Sequence[Image], copied: bool, sink: Sink)
 
 
 def _copy(image: Image, part: Path, entry: DiskEntry, folder: Path) -> Image:
-    source = _readable(image, folder)
+    source = readable(image, folder)
     copy = qemu.convert(source, part, OUTPUT_SUFFIXES[Path(entry.final or "").suffix.lower()])
     if source != image:
         source.path.unlink()
@@ -363,22 +345,6 @@ def _copy(image: Image, part: Path, entry: DiskEntry, folder: Path) -> Image:
             hint="Choose another format for --output.",
         )
     return copy
-
-
-def _replayed(image: Image) -> Image:
-    """The image after its VHDX log was replayed, which was allowed by name; others as they are."""
-    if image.dirty_log:
-        qemu.replay_log(image)
-    return replace(image, dirty_log=False)
-
-
-def _readable(image: Image, folder: Path) -> Image:
-    """The image, or where its VHDX log has to be replayed first a copy of it in the folder."""
-    if not image.dirty_log:
-        return image
-    copy = Path(tempfile.mkdtemp(prefix="replayed-", dir=folder)) / "copy.vhdx"
-    copy_sparse(image.path, copy)
-    return _replayed(replace(image, path=copy, files=(copy,)))
 
 
 # --- around the commit ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from dataclasses import replace
@@ -200,6 +201,35 @@ def test_two_at_once_are_refused_with_who_holds_it(tmp_path: Path) -> None:
         pass
 
 
+def test_patience_waits_for_a_lock_that_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = a_folder(tmp_path / "disk.vhd")
+    holder = os.open(folder.path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            os.close(holder)
+
+    monkeypatch.setattr("p2vprep.disk.state.time.sleep", pause)
+    with locked([folder], a_host(), create=False, patience=1.0):
+        assert len(pauses) == 3
+
+
+def test_patience_for_a_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = a_folder(tmp_path / "disk.vhd")
+    pauses: list[float] = []
+    monkeypatch.setattr("p2vprep.disk.state.time.sleep", pauses.append)
+    with locked([folder], a_host(), create=True):
+        with pytest.raises(RefusedError) as caught, locked([folder], a_host(), create=False, patience=1.0):
+            pytest.fail("the second one got the lock")
+        assert caught.value.code == "busy"
+        assert sum(pauses) == pytest.approx(1.0)
+
+
 def test_a_folder_that_stayed_empty_is_taken_away(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "disk.vhd", None)
     with locked([folder], a_host(), create=True):
@@ -264,8 +294,6 @@ def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path) -> None:
 def test_a_lock_file_that_vanishes_while_it_is_taken_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import fcntl
-
     folder = a_folder(tmp_path / "disk.vhd")
     real, calls = fcntl.flock, []
 

@@ -39,6 +39,7 @@ from tests.faults.machine import (
     points_of,
     quick_folder,
 )
+from tests.support import corpus
 
 
 @pytest.fixture
@@ -712,3 +713,42 @@ def test_scratch_needs_no_write_access_and_leaves_nothing(two: Machine) -> None:
     assert [path.stat().st_mtime_ns for path in two.paths] == before
     assert two.side() == "before"
     assert sorted(path.name for path in two.folder.iterdir()) == ["disk0.raw", "disk1.vhd"]
+
+
+# --- a VHDX that was not closed cleanly ----------------------------------------------------------
+
+
+@pytest.mark.long
+@pytest.mark.corpus
+def test_a_dirty_vhdx_is_looked_at_and_copied_without_touching_it(tmp_path: Path) -> None:
+    path = corpus.unpack_disk("vhdx-dirty-log-10G.vhdx", tmp_path)
+    dirty = image.probe(path, {"vhdx-dirty-log"})
+    before = machine.file_digests([path])
+    with scratch([dirty]) as overlays:
+        base = image.probe(next(overlays[0].parent.rglob("*.vhdx")))
+        with nbd.connect(qemu.Overlay(overlays[0], base), read_only=True) as disk:
+            assert disk.size == dirty.virtual_size
+    with begin([dirty], outputs=[tmp_path / "new.qcow2"], needed_space=SPACE) as transaction:
+        transaction.commit({})
+    assert machine.file_digests([path]) == before
+    assert sorted(entry.name for entry in transaction.run_dir.iterdir()) == [
+        "receipt.json",
+        "undo-0.data",
+        "undo-0.json",
+    ]
+    qemu.replay_log(dirty)
+    assert digests([tmp_path / "new.qcow2"]) == digests([path])
+
+
+@pytest.mark.corpus
+def test_a_dirty_vhdx_is_replayed_in_place_where_it_was_allowed(tmp_path: Path) -> None:
+    path = corpus.unpack_disk("vhdx-dirty-log-10G.vhdx", tmp_path)
+    with begin([image.probe(path, {"vhdx-dirty-log"})], needed_space=SPACE) as transaction:
+        with nbd.connect(
+            qemu.Overlay(transaction.overlays[0], transaction.disks[0]), read_only=False
+        ) as disk:
+            disk.pwrite(4096, b"planned." * 512)
+            disk.flush()
+        transaction.commit({})
+    with nbd.connect(image.probe(path), read_only=True) as disk:
+        assert disk.pread(4096, 4096) == b"planned." * 512

@@ -83,7 +83,9 @@ def test_power_lost_at_every_point(folder: Path, formats: list[str]) -> None:
     assert row.ends["planned"] > 10
 
 
-@pytest.mark.parametrize("damage", ["vanished", pytest.param("truncated", marks=pytest.mark.long), "overwritten"])
+@pytest.mark.parametrize(
+    "damage", ["vanished", pytest.param("truncated", marks=pytest.mark.long), "overwritten"]
+)
 def test_overlay_lost(folder: Path, damage: str) -> None:
     assert scenarios.overlay_lost(Bench(folder, ["vhd", "raw"]), damage).sound().ends == {"before": 2}
 
