@@ -35,7 +35,7 @@ class Image(Protocol):
     def size(self) -> int: ...
 
     def read(self, start: int, length: int) -> bytes:
-        """``length`` bytes; the caller keeps within ``size``."""
+        """``length`` bytes; the caller keeps within ``size``. The whole of it costs no copy in memory."""
         ...
 
 

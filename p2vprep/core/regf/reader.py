@@ -70,7 +70,8 @@ class HiveReader:
         self.root_offset = self.base_block.root
         if self.base_block.major != 1 or not 3 <= self.minor <= 6:
             damaged("", f"its version {self.base_block.major}.{self.minor} is not known", 20)
-        self._end = min(self.size, BINS + self.base_block.bins_size)
+        self.end = min(self.size, BINS + self.base_block.bins_size)
+        """The file offset where the bins end."""
         self._indexes: dict[int, dict[str, int]] = {}
         self._indexed_names = 0
         self._root: RegfKey | None = None
@@ -84,13 +85,13 @@ class HiveReader:
     def cell(self, offset: int, path: str | RegfKey) -> bytes:
         """The content of an allocated cell. ``path`` names the key it is read for, in errors."""
         start = BINS + offset
-        if offset & 7 or start + 8 > self._end:
+        if offset & 7 or start + 8 > self.end:
             damaged(path, "an offset points outside the hive", start)
         read = self.image.read
         (size,) = _SIZE.unpack(read(start, 4))
         if size >= 0:
             damaged(path, "a cell in use is marked free", start)
-        if -size & 7 or start - size > self._end:
+        if -size & 7 or start - size > self.end:
             damaged(path, f"a cell has the impossible size {-size}", start)
         return read(start + 4, -size - 4)
 
