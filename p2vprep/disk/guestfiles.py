@@ -201,12 +201,23 @@ class GuestFiles:
         """Makes a folder and those above it where they are missing; returns its spelling.
 
         A folder that is there already keeps its access list. One that is to be locked and that others
-        may write into is refused (``guest-folder-open``): somebody may have prepared it.
+        may write into, or replace from a folder above (the root is left to :meth:`replaceable`), is
+        refused (``guest-folder-open``): somebody may have prepared it.
         """
         spelt, made = self._make_folders(path, locked=locked)
         if locked and not made:
             self.require_locked(spelt)
+        if locked:
+            self._require_steady(parent(spelt))
         return spelt
+
+    def _require_steady(self, path: str) -> None:
+        """Refuses a folder on the way, below the root, whose content others may rename or delete."""
+        while path != "/":
+            descriptor = self.security(path).descriptor
+            if descriptor is not None and ntfs_security.removable_from_parent(descriptor):
+                raise _open(path, "other users of the guest may replace what lies in it")
+            path = parent(path)
 
     def _make_folders(self, path: str, *, locked: bool) -> tuple[str, bool]:
         """The folder's spelling, and whether it had to be made."""
@@ -279,12 +290,7 @@ class GuestFiles:
         """
         others = self.security(path).others
         if others:
-            raise RefusedError(
-                f"other users of the guest may change it ({', '.join(others)}), and it would run as SYSTEM",
-                code="guest-folder-open",
-                subject=path,
-                hint="Look at the folder on the guest; remove it if it is not needed, then run this again.",
-            )
+            raise _open(path, f"other users of the guest may change it ({', '.join(others)})")
 
     def replaceable(self, path: str) -> bool:
         """Whether others may rename or delete what lies in a path's folder, as in an open root."""
@@ -311,6 +317,15 @@ def same_name(one: str, other: str) -> bool:
 
 def _join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}"
+
+
+def _open(path: str, why: str) -> RefusedError:
+    return RefusedError(
+        f"{why}, and what lies there would run as SYSTEM",
+        code="guest-folder-open",
+        subject=path,
+        hint="Look at the folder on the guest; remove it if it is not needed, then run this again.",
+    )
 
 
 def _unexpected(path: str, kind: str) -> RefusedError:

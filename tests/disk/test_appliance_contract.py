@@ -254,7 +254,7 @@ def test_a_full_volume_is_an_error(appliance: Appliance) -> None:
     mounted(appliance, HIBERNATED)
     appliance.mount(HIBERNATED, "ntfs", writable=True, discard_hibernation=True)
     with pytest.raises(P2vprepError) as error:
-        appliance.create("/too-large", bytes(30 << 20))
+        appliance.create("/too-large", bytes(13 << 20))
     assert "No space left" in error.value.message
     appliance.remove("/too-large")
 

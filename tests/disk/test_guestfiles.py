@@ -150,6 +150,16 @@ def test_a_prepared_folder_is_refused_and_a_locked_one_is_not(image: bytes) -> N
     assert files.ensure_folder("/Windows/System32", locked=False) == "/Windows/System32"
 
 
+def test_a_folder_below_a_prepared_one_is_refused(image: bytes) -> None:
+    appliance = opened(image)
+    files = GuestFiles(appliance, "ntfs")
+    with pytest.raises(RefusedError) as error:
+        files.ensure_folder("/Tools/steps", locked=True)
+    assert (error.value.code, error.value.subject) == ("guest-folder-open", "/Tools")
+    appliance.chmod("/Tools", 0o700)
+    assert files.ensure_folder("/Tools/other", locked=True) == "/Tools/other"
+
+
 @pytest.mark.parametrize("path", ["/link/file", "/link"])
 def test_links_are_not_followed(image: bytes, path: str) -> None:
     appliance = opened(image)
