@@ -9,8 +9,6 @@ in the DNS client's records (observed on a ghost of 7).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from p2vprep.core.facts.adapterkinds import SOFTWARE_BUSES
 from p2vprep.core.facts.addresses import NetInstance
 from p2vprep.core.facts.devices import Device
@@ -21,6 +19,7 @@ _DATES = r"Properties\{83da6326-97a6-4088-9453-a1923f573b29}"
 _ARRIVED, _REMOVED = 0x66, 0x67
 _DNS_RECORDS = r"Services\Tcpip\Parameters\DNSRegisteredAdapters"
 _FILETIME_BYTES = 8
+_TICKS_PER_DAY = 24 * 60 * 60 * 10_000_000
 
 CANNOT_BE_TOLD = "cannot be told at rest"
 
@@ -37,8 +36,8 @@ def judge(
         return True, f"its device is gone: no device names class instance {instance.number}"
     arrived, removed = last_date(device.node, _ARRIVED), last_date(device.node, _REMOVED)
     if removed is not None and (arrived is None or removed >= arrived):
-        since = "" if arrived is None else f", last arrived {_day(arrived)}"
-        return True, f"Windows saw it removed on {_day(removed)}{since}"
+        since = "" if arrived is None else f", last arrived {day(arrived)}"
+        return True, f"Windows saw it removed on {day(removed)}{since}"
     if dword(below(control_set, rf"{_DNS_RECORDS}\{instance.guid}"), "StaleAdapter") == 1:
         return True, "the DNS client marked it stale"
     return None, CANNOT_BE_TOLD
@@ -58,8 +57,20 @@ def last_date(node: Key, number: int) -> int | None:
     return int.from_bytes(data.raw, "little") or None
 
 
-def _day(filetime: int) -> str:
-    try:
-        return (datetime(1601, 1, 1) + timedelta(microseconds=filetime // 10)).date().isoformat()  # noqa: DTZ001
-    except OverflowError:
-        return f"FILETIME {filetime:#x}"
+def day(filetime: int) -> str:
+    """The day (UTC) of a FILETIME as ``2021-03-05``.
+
+    Counted here as the core knows no clock; 1601 begins a cycle of 400 years.
+    """
+    days = filetime // _TICKS_PER_DAY
+    year = 1601
+    for years, length, most in ((400, 146097, days), (100, 36524, 3), (4, 1461, days), (1, 365, 3)):
+        whole = min(days // length, most)
+        year, days = year + whole * years, days - whole * length
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    month = 1
+    for length in (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31):
+        if days < length:
+            break
+        month, days = month + 1, days - length
+    return f"{year:04d}-{month:02d}-{days + 1:02d}"

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from p2vprep.core.facts.adapters import read_adapters
 from p2vprep.core.facts.addresses import read_interfaces, read_net_instances
 from p2vprep.core.facts.devices import read_devices
-from p2vprep.core.facts.ghosts import CANNOT_BE_TOLD
+from p2vprep.core.facts.ghosts import CANNOT_BE_TOLD, day
 from p2vprep.core.model import Adapter
 from p2vprep.core.registry import MemoryHive
 from p2vprep.core.values import Data
@@ -141,7 +144,7 @@ def filetime(number: int) -> Data:
         (FRIDAY, THURSDAY, None, CANNOT_BE_TOLD),
         (FRIDAY, None, None, CANNOT_BE_TOLD),
         (FRIDAY, 0, None, CANNOT_BE_TOLD),
-        (None, 1 << 63, True, "Windows saw it removed on FILETIME 0x8000000000000000"),
+        (None, 1 << 63, True, "Windows saw it removed on 30828-09-14"),
     ],
 )
 def test_removal_not_before_arrival_makes_a_ghost(
@@ -158,6 +161,12 @@ def test_the_dates_of_7_lie_one_level_deeper() -> None:
     machine = Machine().card()
     machine.put(rf"Enum\{PCI}\{DATES}\00000067\00000000", Data=filetime(FRIDAY))
     assert machine.only().ghost is True
+
+
+@given(st.dates(date(1601, 1, 1)), st.integers(0, 863999999999))
+def test_days_are_counted_as_the_calendar_does(expected: date, ticks: int) -> None:
+    days = (expected - date(1601, 1, 1)).days
+    assert day(days * 864000000000 + ticks) == expected.isoformat()
 
 
 def test_a_date_that_is_no_filetime_tells_nothing() -> None:
