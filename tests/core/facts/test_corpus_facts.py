@@ -10,9 +10,10 @@ from p2vprep.core.facts import gather
 from p2vprep.core.facts.addresses import read_net_instances
 from p2vprep.core.facts.keys import children
 from p2vprep.core.model import Facts, Role
+from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.registry import fold
 from p2vprep.core.values import RegType
-from tests.support.corpus import hive_entries, system_hive_names
+from tests.support.corpus import hive_bytes, hive_entries, system_hive_names
 from tests.support.hives import memory_hive
 
 NAMES = system_hive_names()
@@ -112,6 +113,11 @@ def test_the_guessed_version_agrees_with_the_manifest(name: str) -> None:
         assert system.startswith(product.replace(" x64", "")) or entry["os"].startswith(product)
         if "x64" in entry["os"] or "x86" in entry["os"]:
             assert guest.architecture in entry["os"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_lazy_reader_gives_the_same_facts(name: str) -> None:
+    assert gather(HiveReader(hive_bytes(name)), None, system_root="/Windows") == facts_of(name)
 
 
 def test_the_one_known_ghost_of_the_corpus_is_found_by_its_stale_registration() -> None:
