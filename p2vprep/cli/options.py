@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from p2vprep.engine.options import AUTO, DEFAULT_STAGE, Options
+from p2vprep.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -120,19 +121,22 @@ def plan_options(function: Command) -> Command:
 
 
 def to_options(given: dict[str, Any]) -> Options:
-    """The click parameters as Options. Raises click.UsageError for a malformed ``--set``."""
-    settings = []
+    """The click parameters as Options. Raises UsageError for a malformed or contradictory ``--set``."""
+    settings: dict[str, str] = {}
     for pair in given.get("settings", ()):
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            raise click.UsageError(f"--set takes KEY=VALUE, not {pair!r}")
-        settings.append((key.strip(), value.strip()))
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not key:
+            raise UsageError(f"--set takes KEY=VALUE, not {pair!r}", code="bad-setting")
+        if settings.setdefault(key, value) != value:
+            raise UsageError(
+                f"--set gives {key} two values, {settings[key]!r} and {value!r}", code="bad-setting"
+            )
     stages = tuple(given.get("stages") or (DEFAULT_STAGE,))
     return Options(
         sources=_without_none(tuple(given.get("sources") or (AUTO,))),
         targets=_without_none(tuple(given.get("targets", ()))),
         stages=_without_none(stages),
-        settings=tuple(sorted(settings)),
+        settings=tuple(sorted(settings.items())),
         control_sets=given.get("control_sets", AUTO),
         first_boot=given.get("first_boot", True),
         root=given.get("root"),

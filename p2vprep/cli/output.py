@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -31,12 +32,18 @@ class Output:
 
     @staticmethod
     def create(as_json: bool, verbose: bool) -> Output:
-        """Consoles that honour NO_COLOR, and COLUMNS where there is no terminal to ask."""
+        """Consoles that honour NO_COLOR, and COLUMNS where there is no terminal to ask.
+
+        What a stream's encoding cannot say is escaped: no name and no locale makes a command fail.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         return Output(as_json, verbose, _console(sys.stdout, stderr=False), _console(sys.stderr, stderr=True))
 
     def document(self, document: dict[str, object]) -> None:
         """Prints the one JSON document of a command."""
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(as_json(document, sys.stdout.encoding or "ascii"))
         sys.stdout.flush()
 
     def show(self, *renderables: RenderableType) -> None:
@@ -52,15 +59,15 @@ class Output:
         lines = Text()
         lines.append("error: ", style="bold red")
         lines.append(_subject(problem))
-        lines.append(problem.message)
+        lines.append(paragraphs(problem.message))
         lines.append(f"  [{problem.code}]", style="dim")
         for detail in problem.details:
-            lines.append(f"\n  {detail}")
+            lines.append(f"\n  {printable(detail)}")
         if problem.changed:
-            lines.append(f"\n{problem.changed}")
+            lines.append(f"\n{paragraphs(problem.changed)}")
         if problem.hint:
             lines.append("\nnext: ", style="bold")
-            lines.append(problem.hint)
+            lines.append(paragraphs(problem.hint))
         self.err.print(lines)
 
 
@@ -73,6 +80,21 @@ def _console(stream: TextIO, *, stderr: bool) -> Console:
 def _subject(problem: P2vprepError) -> str:
     subject = problem.subject
     return f"{printable(subject)}: " if subject and subject not in problem.message else ""
+
+
+def as_json(document: dict[str, object], encoding: str = "utf-8") -> str:
+    """The document as JSON text that can be encoded: names with half surrogates are escaped."""
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=2) + "\n"
+    return text
+
+
+def paragraphs(text: str) -> str:
+    """A text of ours with names of others in it: safe for a terminal, line ends kept."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def printable(text: str) -> str:

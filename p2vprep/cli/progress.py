@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from p2vprep.cli.output import printable
 from p2vprep.events import Event, Sink, StepFailed, StepFinished, StepStarted
 
 
@@ -44,12 +45,12 @@ class Progress:
             self._line("failed", "red", event.text, "")
         elif self._verbose or not event.verbose:
             self._stop()
-            self._console.print(Text(f"        {event.text}", style="dim"))
+            self._console.print(Text(f"        {printable(event.text)}", style="dim"))
 
     def _live(self, text: str) -> None:
         self._stop()
         if self._console.is_terminal:
-            self._status = self._console.status(Text(text + " …"), spinner="line")
+            self._status = self._console.status(Text(printable(text) + " …"), spinner="line")
             self._status.start()
 
     def _stop(self) -> None:
@@ -60,9 +61,9 @@ class Progress:
     def _line(self, word: str, style: str, text: str, outcome: str) -> None:
         seconds = self._clock() - self._started.pop(text, self._clock())
         line = Text(f"{word:>6}  ", style=style)
-        line.append(text, style="default")
+        line.append(printable(text), style="default")
         if outcome:
-            line.append(f": {outcome}", style="default")
+            line.append(f": {printable(outcome)}", style="default")
         if seconds >= 0.5:
             line.append(f"  ({seconds:.1f} s)", style="dim")
         self._console.print(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,7 +10,10 @@ from rich.text import Text
 
 from p2vprep.cli.output import printable
 from p2vprep.cli.render_plan import summary_line
-from p2vprep.engine.results import Applied, DoctorReport, Verification
+from p2vprep.engine.results import Applied, Verification
+
+if TYPE_CHECKING:
+    from p2vprep.disk.doctor import Report as DoctorReport
 
 _STATUS_STYLE = {"as planned": "green", "given back": "green", "differs": "bold red", "ok": "green"}
 _STATUS_STYLE |= {"warn": "yellow", "fail": "bold red"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from p2vprep.core.facts import gather
 from p2vprep.core.model import Facts, Hazard, HiveState
@@ -15,10 +14,10 @@ from p2vprep.disk import hive
 from p2vprep.disk.appliance import Appliance
 from p2vprep.disk.guestfiles import GuestFiles
 from p2vprep.disk.hive import LoadedHive
-from p2vprep.disk.image import Image, probe
+from p2vprep.disk.image import Image
 from p2vprep.disk.volume import WindowsVolume, find_windows
 from p2vprep.engine.options import Options
-from p2vprep.errors import CannotOpenError, HiveError, UsageError
+from p2vprep.errors import CannotOpenError, HiveError
 from p2vprep.events import Sink, step
 
 LOG_LIMIT = 256 << 20
@@ -50,23 +49,6 @@ class Machine:
     @property
     def hive_states(self) -> tuple[HiveState, ...]:
         return (self.system.state,)
-
-
-def probe_all(paths: Sequence[Path], options: Options) -> tuple[Image, ...]:
-    """The images of one machine. Raises UsageError where one is named twice, and what ``probe`` raises."""
-    images = tuple(probe(path, options.allow) for path in paths)
-    seen: set[Path] = set()
-    for image in images:
-        for file in image.files:
-            if file in seen:
-                raise UsageError(
-                    "The same file was named twice.",
-                    code="image-named-twice",
-                    subject=str(file),
-                    hint="Name each disk of the machine once.",
-                )
-            seen.add(file)
-    return images
 
 
 def open_machine(images: tuple[Image, ...], appliance: Appliance, options: Options, sink: Sink) -> Machine:
@@ -115,7 +97,7 @@ def load_hive(files: GuestFiles, volume: WindowsVolume, name: str, options: Opti
 
 
 def _strict(hazard: Hazard, options: Options) -> Hazard:
-    """A dirty hive without its logs can be looked at and planned for; to change it has to be allowed by name."""
+    """A dirty hive without its logs can be looked at and planned for; changing it has to be allowed."""
     if hazard.code != hive.DIRTY_WITHOUT_LOG or hazard.code in options.allow:
         return hazard
     return replace(hazard, severity="refuse")

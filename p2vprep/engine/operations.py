@@ -1,4 +1,8 @@
-"""Inspect, plan, apply and verify one machine: each opens the appliance once."""
+"""Inspect, plan, apply and verify one machine: each opens the appliance once.
+
+What planning needs (documents, profiles, rules) takes about as long to load as everything
+else together; it is imported where it is used, and loaded while the appliance boots.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,25 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from p2vprep.core.documents import plan_document
-from p2vprep.core.documents.plan_document import PlanDocument
 from p2vprep.core.model import Hazard, Plan
 from p2vprep.disk import accel, appliance, recovery, transaction
-from p2vprep.disk import doctor as examiner
 from p2vprep.disk.appliance import Appliance
 from p2vprep.disk.image import Image, shown
 from p2vprep.disk.journal import RunState
 from p2vprep.disk.signals import interruptible
-from p2vprep.disk.transaction import Committed, Transaction
-from p2vprep.engine import applying
-from p2vprep.engine.machine import Machine, open_machine, probe_all
 from p2vprep.engine.options import Options
-from p2vprep.engine.planning import TOOL, document, make_plan
-from p2vprep.engine.results import Applied, DoctorReport, Inspection, Planned, Verification
-from p2vprep.engine.verifying import check_plan, read_first_boot
+from p2vprep.engine.probing import probe_all
+from p2vprep.engine.results import Applied, Inspection, Planned, Verification
 from p2vprep.errors import DocumentError, RefusedError, StalePlanError, UsageError
 from p2vprep.events import Sink, step
-from p2vprep.profile_store import ProfileStore
+
+if TYPE_CHECKING:
+    from p2vprep.core.documents.plan_document import PlanDocument
+    from p2vprep.disk.doctor import Report as DoctorReport
+    from p2vprep.engine.machine import Machine
+    from p2vprep.profile_store import ProfileStore
 
 Approve = Callable[[Plan], bool]
 PLAN_LIMIT = 64 << 20
@@ -34,14 +37,19 @@ PLAN_LIMIT = 64 << 20
 
 def doctor(*, deep: bool, sink: Sink) -> DoctorReport:
     """What this host can do. ``deep`` starts the appliance once."""
+    from p2vprep.disk.doctor import examine
+
     with step(sink, "Examining this host"):
-        return examiner.examine(deep=deep, sink=sink)
+        return examine(deep=deep, sink=sink)
 
 
 def inspect(paths: Sequence[Path], options: Options, sink: Sink) -> Inspection:
     """Facts and findings of a machine. The images are opened for reading only."""
-    with _looking(paths, options, sink) as machine:
-        planned, chosen = make_plan(machine, options, ProfileStore(options.profile_dirs))
+    warm = _WarmUp(options)
+    with _looking(paths, options, sink, warm) as machine:
+        from p2vprep.engine.planning import make_plan
+
+        planned, chosen = make_plan(machine, options, warm.store)
         return Inspection(
             images=machine.images,
             volume=machine.volume,
@@ -54,10 +62,12 @@ def inspect(paths: Sequence[Path], options: Options, sink: Sink) -> Inspection:
 
 def plan(paths: Sequence[Path], options: Options, sink: Sink) -> Planned:
     """What apply would do. The images are opened for reading only."""
-    store = ProfileStore(options.profile_dirs)
-    with _looking(paths, options, sink) as machine:
+    warm = _WarmUp(options)
+    with _looking(paths, options, sink, warm) as machine:
+        from p2vprep.engine.planning import document, make_plan
+
         with step(sink, "Making the plan"):
-            planned, _ = make_plan(machine, options, store)
+            planned, _ = make_plan(machine, options, warm.store)
         return Planned(planned, document(planned, options))
 
 
@@ -78,41 +88,68 @@ def apply(
     held = None if plan_file is None else load_plan(plan_file)
     if held is not None:
         options = options.with_request(held.request)
-    store = ProfileStore(options.profile_dirs)
+    warm = _WarmUp(options)
     with interruptible():
         images = probe_all(paths, options)
         outputs = () if output is None else _outputs(images, output)
         accelerator = accel.choose(options.accelerator, sink=sink)
         begun = transaction.begin(images, state_dir=options.state_dir, outputs=outputs, sink=sink)
-        with begun as open_transaction:
-            with _running(open_transaction.overlays, accelerator, sink, read_only=False) as running:
-                machine = open_machine(open_transaction.disks, running, options, sink)
+        with begun as run:
+            with _running(run.overlays, accelerator, sink, warm, read_only=False) as running:
+                from p2vprep.engine import applying, planning, receipts
+                from p2vprep.engine.machine import open_machine
+
+                machine = open_machine(run.disks, running, options, sink)
                 with step(sink, "Making the plan"):
-                    planned, _ = make_plan(machine, options, store)
+                    planned, _ = planning.make_plan(machine, options, warm.store)
                 if held is not None:
                     require_same(held, planned, plan_file)
                 refuse(planned, options)
                 nothing_to_do = not planned.changes and not outputs
                 if nothing_to_do or not approve(planned):
-                    open_transaction.discard("nothing to do" if nothing_to_do else "not approved")
-                    return _not_applied(planned, options, images)
+                    run.discard("nothing to do" if nothing_to_do else "not approved")
+                    return receipts.not_applied(planned, options, images)
                 edits = applying.edit_hives(machine, planned, options, sink)
                 applying.write(machine, running, planned, edits, sink)
-            made = document(planned, options)
-            open_transaction.write_document("plan", made)
-            committed = open_transaction.commit(receipt(planned, options, machine, edits, accelerator.name))
-    return _applied(planned, made, open_transaction, committed, outputs or tuple(one.path for one in images))
+            made = planning.document(planned, options)
+            run.write_document("plan", made)
+            done = run.commit(receipts.receipt(planned, options, machine, edits, accelerator.name))
+    return receipts.applied(planned, made, run, done, outputs or tuple(image.path for image in images))
 
 
 def verify(
     paths: Sequence[Path], options: Options, sink: Sink, *, plan_file: Path | None = None
 ) -> Verification:
     """Holds the last run's plan, or a given one, against the disk as it is now."""
+    from p2vprep.engine.verifying import check_plan, read_first_boot
+
     held = load_plan(plan_file) if plan_file is not None else _last_plan(paths, options)
     looking = options.with_request(held.request)
-    with _looking(paths, looking, sink) as machine, step(sink, "Checking every planned change"):
+    with (
+        _looking(paths, looking, sink, _WarmUp(looking)) as machine,
+        step(sink, "Checking every planned change"),
+    ):
         first_boot = read_first_boot(machine)
         return check_plan(held.plan, machine, first_boot)
+
+
+class _WarmUp:
+    """Loads what planning needs while the appliance boots; a wrong profile name ends the boot at once."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._store: ProfileStore | None = None
+
+    def __call__(self) -> None:
+        from p2vprep.engine import applying, machine, planning, receipts, verifying  # noqa: F401
+
+        self._store = planning.open_store(self._options)
+
+    @property
+    def store(self) -> ProfileStore:
+        """The profiles; there as soon as the appliance runs."""
+        assert self._store is not None
+        return self._store
 
 
 def load_plan(path: Path) -> PlanDocument:
@@ -125,6 +162,8 @@ def load_plan(path: Path) -> PlanDocument:
         raise UsageError(f"the plan cannot be read: {problem.strerror}", subject=shown(path)) from problem
     except UnicodeDecodeError as problem:
         raise DocumentError("the plan is not UTF-8 text", subject=shown(path)) from problem
+    from p2vprep.core.documents import plan_document
+
     return plan_document.load(text, str(path))
 
 
@@ -158,6 +197,8 @@ def refuse(planned: Plan, options: Options) -> None:
 
 def require_same(held: PlanDocument, planned: Plan, path: Path | None) -> None:
     """Raises StalePlanError where planning again does not give the plan that was shown."""
+    from p2vprep.core.documents import plan_document
+
     found = plan_document.differences(held, planned)
     if found:
         raise StalePlanError(
@@ -168,77 +209,40 @@ def require_same(held: PlanDocument, planned: Plan, path: Path | None) -> None:
         )
 
 
-def receipt(
-    planned: Plan,
-    options: Options,
-    machine: Machine,
-    edits: Sequence[applying.HiveEdit],
-    accelerator: str,
-) -> dict[str, object]:
-    """The document ``p2vprep.receipt/1``: what was done to which bytes, and what was allowed."""
-    registry = applying.registry_changes(planned)
-    values = sum(change.to_json()["kind"] == "value" for change in registry)
-    return {
-        "schema": "p2vprep.receipt/1",
-        "tool": TOOL,
-        "images": [{"name": image.path.name, **image.description} for image in machine.images],
-        "guest": plan_document.guest_to_json(planned.guest),
-        "request": options.to_request(),
-        "profiles": list(planned.profiles),
-        "accelerator": accelerator,
-        "hives": [
-            {
-                "name": edit.loaded.name,
-                "path": edit.loaded.path,
-                "dirty": edit.loaded.state.dirty,
-                "replayed_pages": edit.loaded.state.replayed_pages,
-                "before": edit.loaded.state.primary,
-                "recovered": edit.loaded.state.recovered,
-                "after": edit.edited.state.primary,
-            }
-            for edit in edits
-        ],
-        "allowed": sorted(options.allow),
-        "summary": {
-            "values": values,
-            "keys": len(registry) - values,
-            "files": len(applying.file_changes(planned)),
-        },
-    }
-
-
 @contextmanager
-def _looking(paths: Sequence[Path], options: Options, sink: Sink) -> Iterator[Machine]:
+def _looking(paths: Sequence[Path], options: Options, sink: Sink, warm: _WarmUp) -> Iterator[Machine]:
     """The machine opened through throw-away overlays; nothing is written to the images."""
     with interruptible():
         images = probe_all(paths, options)
         accelerator = accel.choose(options.accelerator, sink=sink)
         with (
             transaction.scratch(images) as overlays,
-            _running(overlays, accelerator, sink, read_only=True) as running,
+            _running(overlays, accelerator, sink, warm, read_only=True) as running,
         ):
+            from p2vprep.engine.machine import open_machine
+
             yield open_machine(images, running, options, sink)
 
 
 @contextmanager
 def _running(
-    overlays: Sequence[Path], accelerator: accel.Accelerator, sink: Sink, *, read_only: bool
+    overlays: Sequence[Path],
+    accelerator: accel.Accelerator,
+    sink: Sink,
+    warm: _WarmUp,
+    *,
+    read_only: bool,
 ) -> Iterator[Appliance]:
     """The appliance, its start told as a step."""
     with ExitStack() as stack:
         with step(sink, "Starting the appliance") as outcome:
             running = stack.enter_context(
                 appliance.launch(
-                    overlays, read_only=read_only, accelerator=accelerator, sink=sink, meanwhile=_warm_up
+                    overlays, read_only=read_only, accelerator=accelerator, sink=sink, meanwhile=warm
                 )
             )
             outcome(running.accelerator.upper())
         yield running
-
-
-def _warm_up() -> None:
-    """Loads what planning needs while the appliance boots on another processor."""
-    ProfileStore().all()
 
 
 def _outputs(images: Sequence[Image], output: Path) -> tuple[Path, ...]:
@@ -263,31 +267,3 @@ def _last_plan(paths: Sequence[Path], options: Options) -> PlanDocument:
             hint="Name the plan with --plan, or the state folder with --state-dir.",
         )
     return load_plan(done[-1].folder / "plan.json")
-
-
-def _not_applied(planned: Plan, options: Options, images: Sequence[Image]) -> Applied:
-    made = {
-        "schema": "p2vprep.apply/1",
-        "committed": False,
-        "run": None,
-        "written_bytes": 0,
-        "images": [str(image.path) for image in images],
-        "plan": document(planned, options),
-    }
-    return Applied(planned, made, committed=False, written_bytes=0, image=str(images[0].path))
-
-
-def _applied(
-    planned: Plan, made: dict[str, object], done: Transaction, committed: Committed, paths: Sequence[Path]
-) -> Applied:
-    told = {
-        "schema": "p2vprep.apply/1",
-        "committed": True,
-        "run": committed.run,
-        "written_bytes": committed.changed_bytes,
-        "undo_bytes": committed.undo_bytes,
-        "images": [str(path) for path in paths],
-        "state": str(done.run_dir),
-        "plan": made,
-    }
-    return Applied(planned, told, committed=True, written_bytes=committed.changed_bytes, image=str(paths[0]))

@@ -9,6 +9,7 @@ from p2vprep import __version__, firstboot
 from p2vprep.core import planner
 from p2vprep.core.detect import Detection, choose_sources, detect
 from p2vprep.core.documents import plan_document
+from p2vprep.core.documents.profile import ProfileKind
 from p2vprep.core.model import Facts, FileState, Hazard, Plan
 from p2vprep.core.profiles import ResolvedProfile
 from p2vprep.engine.machine import Machine
@@ -39,6 +40,22 @@ def choose_profiles(facts: Facts, options: Options, store: ProfileStore) -> Chos
     profiles += [store.get(name, "target") for name in dict.fromkeys(options.targets)]
     profiles += [store.get(name, "stage") for name in dict.fromkeys(options.stages)]
     return Chosen(tuple(profiles), detections)
+
+
+def open_store(options: Options) -> ProfileStore:
+    """The profiles, with those asked for already read. Raises UsageError and DocumentError."""
+    store = ProfileStore(options.profile_dirs)
+    asked: dict[ProfileKind, tuple[str, ...]] = {
+        "source": tuple(name for name in options.sources if name != AUTO),
+        "target": options.targets,
+        "stage": options.stages,
+    }
+    for kind, names in asked.items():
+        for name in names:
+            store.get(name, kind)
+    if AUTO in options.sources:
+        store.all("source")
+    return store
 
 
 def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[Plan, Chosen]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from p2vprep.core.detect import Detection
-from p2vprep.core.documents.plan_document import guest_to_json
 from p2vprep.core.model import Facts, Hazard, HiveState, Plan
-from p2vprep.disk.doctor import Report as DoctorReport
 from p2vprep.disk.image import Image
-from p2vprep.disk.volume import WindowsVolume
 from p2vprep.engine.documents import facts_json, plain
 
-__all__ = ["Applied", "Check", "DoctorReport", "Inspection", "Planned", "Status", "Verification"]
+if TYPE_CHECKING:  # what is only named here is loaded while the appliance boots
+    from p2vprep.core.detect import Detection
+    from p2vprep.disk.volume import WindowsVolume
 
 Status = Literal["as planned", "given back", "renewed", "differs"]
 """``given back``: by the first boot, as planned. ``renewed``: cleared, and written anew by Windows since."""
@@ -32,6 +30,8 @@ class Inspection:
 
     def to_json(self) -> dict[str, object]:
         """The document ``p2vprep.inspect/1``."""
+        from p2vprep.core.documents.plan_document import guest_to_json
+
         return {
             "schema": "p2vprep.inspect/1",
             "images": [plain(image) for image in self.images],
