@@ -7,22 +7,15 @@ the only module of the profile side that reads files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from p2vprep.core.documents.profile import Profile, ProfileKind, load
 from p2vprep.core.profiles import ResolvedProfile, resolve
 from p2vprep.errors import DocumentError, UsageError
+from p2vprep.profile_files import profile_files, shipped_folder, unknown
 
-_FOLDERS: dict[str, ProfileKind] = {"sources": "source", "targets": "target", "stages": "stage"}
-_PACKAGE = Path(__file__).resolve().parent
 _LARGEST = 4 * 1024 * 1024
-
-
-def shipped_folder() -> Path:
-    """The folder of the profiles that come with the tool: installed, or beside the package in a checkout."""
-    installed = _PACKAGE / "profiles"
-    return installed if installed.is_dir() else _PACKAGE.parent / "profiles"
 
 
 class ProfileStore:
@@ -41,7 +34,7 @@ class ProfileStore:
         for folder in (shipped or shipped_folder(), *folders):
             if not folder.is_dir():
                 raise UsageError(f"{folder} is not a folder of profiles", subject=str(folder))
-            for path, kind in _profile_files(folder):
+            for path, kind in profile_files(folder):
                 self._add(path, kind)
 
     def names(self, kind: ProfileKind | None = None) -> tuple[str, ...]:
@@ -53,11 +46,7 @@ class ProfileStore:
     def path(self, name: str) -> Path:
         """The file of a profile. Raises UsageError for an unknown name."""
         if name not in self._files:
-            raise UsageError(
-                f"there is no profile {name!r}",
-                subject=name,
-                hint=f"There are: {', '.join(self.names()) or 'none'}.",
-            )
+            raise unknown(name, self._files)
         return self._files[name]
 
     def document(self, name: str) -> Profile:
@@ -100,14 +89,6 @@ class ProfileStore:
             )
         self._files[path.stem] = path
         self._kinds[path.stem] = kind
-
-
-def _profile_files(folder: Path) -> Iterable[tuple[Path, ProfileKind | None]]:
-    for name, kind in _FOLDERS.items():
-        for path in sorted((folder / name).glob("*.yaml")):
-            yield path, kind
-    for path in sorted(folder.glob("*.yaml")):
-        yield path, None
 
 
 def _text(path: Path) -> str:

@@ -18,11 +18,12 @@ from p2vprep.disk.appliance import Appliance
 from p2vprep.disk.image import Image, shown
 from p2vprep.disk.journal import RunState
 from p2vprep.disk.signals import interruptible
-from p2vprep.engine.options import Options
+from p2vprep.engine.options import AUTO, Options
 from p2vprep.engine.probing import probe_all
 from p2vprep.engine.results import Applied, Inspection, Planned, Verification
 from p2vprep.errors import DocumentError, RefusedError, StalePlanError, UsageError
 from p2vprep.events import Sink, step
+from p2vprep.profile_files import require_known
 
 if TYPE_CHECKING:
     from p2vprep.core.documents.plan_document import PlanDocument
@@ -134,11 +135,16 @@ def verify(
 
 
 class _WarmUp:
-    """Loads what planning needs while the appliance boots; a wrong profile name ends the boot at once."""
+    """Loads what planning needs while the appliance boots; an invalid profile ends the boot at once.
+
+    Raises UsageError for a profile that is not there, before anything is begun.
+    """
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._store: ProfileStore | None = None
+        asked = (*options.sources, *options.targets, *options.stages)
+        require_known((name for name in asked if name != AUTO), options.profile_dirs)
 
     def __call__(self) -> None:
         from p2vprep.engine import applying, machine, planning, receipts, verifying  # noqa: F401
