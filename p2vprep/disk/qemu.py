@@ -317,8 +317,11 @@ def _limits(cpu_seconds: int | None) -> list[str]:
     To the kernel "us" is the thread that started it, so a thread has to outlive its tools.
     """
     cpu = [f"--cpu={cpu_seconds}"] if cpu_seconds else []
+    # Had we died before setpriv asked for the signal, nobody would send it: a server would wait for its
+    # client for ever and hold its lock on the image (observed). So the tool only starts as our child.
     return [
         _tool("setpriv"), "--pdeathsig=KILL", "--",
+        "/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()),
         _tool("prlimit"), f"--as={_MEMORY}", "--core=0", *cpu, "--",
     ]  # fmt: skip
 
