@@ -257,6 +257,34 @@ def test_damage_in_what_changed_is_an_error() -> None:
             differences(patched(content, key_at(content, path).offset, 0, b"xx"), content)
 
 
+def test_damage_that_both_hold_never_hides_a_change() -> None:
+    """It is an error where it must be decoded; what is the same in both may be damaged as it likes."""
+    content = build_hive(TREE)
+    key = key_at(content, "A\\B").offset
+    root = key_at(content, "").offset
+    held = struct.unpack_from("<I", content, 4096 + key + 44)[0]
+    top = struct.unpack_from("<I", content, 4096 + root + 32)[0]
+    first = struct.unpack_from("<I", content, 4096 + held + 4)[0]
+    nowhere = b"\xf8\xff\xff\x7f"
+    damages = [
+        (key, 36, b"\xff\xff\xff\x0f"),
+        (key, 40, nowhere),
+        (key, 20, b"\1\0\0\0"),
+        (held, 0, nowhere),
+        (first, 8, nowhere),
+        (top, 2, b"\xff\xff"),
+        (top, 4, nowhere),
+        (top, 4, struct.pack("<I", root)),
+        (root, 28, struct.pack("<I", key)),
+    ]
+    for damage in damages:
+        before = patched(content, *damage)
+        after = before.replace(Data.sz("text").raw, Data.sz("Text").raw)
+        assert before != after
+        with pytest.raises(HiveError):
+            differences(before, after)
+
+
 # --- against the reference ---------------------------------------------------------------------
 
 

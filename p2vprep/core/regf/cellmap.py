@@ -6,14 +6,13 @@ every field one look into an array of words.
 
 from __future__ import annotations
 
-import sys
-from array import array
 from collections import Counter
 from dataclasses import dataclass
 from struct import unpack_from
 from typing import Literal
 
 from p2vprep.core.regf.baseblock import BaseBlock
+from p2vprep.core.regf.image import little_endian_words
 from p2vprep.core.regf.reader import BINS, COMPRESSED_KEY_NAME
 
 Severity = Literal["error", "note"]
@@ -53,9 +52,7 @@ class CellMap:
         whole = max(0, len(data) - BINS) & ~4095
         self.limit = min(self.block.bins_size, whole) & ~4095
         """The end of the bins."""
-        self.words = array("I", data[BINS : BINS + self.limit])
-        if sys.byteorder == "big":
-            self.words.byteswap()
+        self.words = little_endian_words(data[BINS : BINS + self.limit])
         self.state = bytearray(self.limit >> 3)
         """One byte for every 8 bytes of bins: what cell begins there."""
         self.cells = 0

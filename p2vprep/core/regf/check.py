@@ -33,6 +33,8 @@ from p2vprep.core.registry import fold
 
 _NK, _VK, _SK, _DB = (int.from_bytes(text, "little") for text in (b"nk", b"vk", b"sk", b"db"))
 _LF, _LH, _LI, _RI = (int.from_bytes(text, "little") for text in (b"lf", b"lh", b"li", b"ri"))
+_LONGEST_KEY_NAME, _LONGEST_VALUE_NAME = 2 * 255, 2 * 16383
+"""In bytes of UTF-16; Windows documents both limits ("Registry element size limits")."""
 _POWERS = [pow(37, exponent, WRAP) for exponent in range(1024)][::-1]
 
 
@@ -187,6 +189,8 @@ class _Check(CellMap):
                     self._check_mark(key, child, kind, mark, raw if compressed else None)
                 if len(order) > longest:
                     longest = len(order)
+                    if longest > _LONGEST_KEY_NAME:
+                        self.problem("note", "long-name", "a subkey's name is longer than 255", child, key)
                 if length >> 16 > longest_class:
                     longest_class = length >> 16
         if total != count:
@@ -317,6 +321,8 @@ class _Check(CellMap):
         self.values += sound
         if len(names) != sound:
             self.problem("error", "same-name", "two of its values have one name", key, key)
+        if longest > _LONGEST_VALUE_NAME:
+            self.problem("note", "long-name", "a value's name is longer than 16383", key, key)
         return longest, longest_data
 
     def _value_list(self, key: int, count: int, held: int) -> Sequence[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
@@ -119,3 +121,11 @@ def open_image(data: bytes | bytearray | memoryview | Source, overlay: Overlay =
     if isinstance(data, bytes | bytearray | memoryview):
         return WholeImage(data, overlay)
     return SparseImage(data, overlay)
+
+
+def little_endian_words(raw: bytes, host: str = sys.byteorder) -> array[int]:
+    """Bytes as unsigned 32-bit words, the quickest way to many fields. ``host``: its byte order."""
+    words = array("I", raw)
+    if host == "big":
+        words.byteswap()
+    return words

@@ -7,10 +7,10 @@ in pages that are equal in both versions says the same in both, whatever it says
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Sequence
 
+from p2vprep.core.regf.image import little_endian_words
 from p2vprep.core.regf.reader import (
     BINS,
     INLINE_DATA,
@@ -41,9 +41,7 @@ class Twins:
         self.identical = first == second
         limit = min(before.end, after.end) - BINS & ~3
         comparable = before.minor == after.minor and limit > 0
-        self.words = array("I", first[BINS : BINS + limit] if comparable else b"")
-        if sys.byteorder == "big":
-            self.words.byteswap()
+        self.words = little_endian_words(first[BINS : BINS + limit] if comparable else b"")
         self.same_until = _same_until(first, second, BINS + len(self.words) * 4)
         """Per page: where the equal bytes that include it end; its own start where it differs."""
 

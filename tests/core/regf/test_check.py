@@ -170,6 +170,15 @@ def test_maxima_that_are_too_low_are_noted() -> None:
         assert check(patched(content, key, within, number(0x7FFF))).problems == ()
 
 
+@pytest.mark.parametrize("letter", ["k", "ж"])
+def test_names_longer_than_windows_allows_are_noted(letter: str) -> None:
+    assert check(build_hive({letter * 255: {letter * 16_383: Data.dword(1)}})).problems == ()
+    report = check(build_hive({letter * 256: {}, "A": {letter * 16_384: Data.dword(1)}}))
+    assert [(item.code, item.path) for item in report.notes] == [("long-name", ""), ("long-name", "A")]
+    assert report.errors == ()
+    assert check(build_hive({letter * 2000: {}})).errors == ()
+
+
 def test_cells_without_an_owner_are_noted() -> None:
     content = build_hive({"A": {"v": Data.binary(b"12345678")}})
     report = check(patched(content, place(content, "A"), 36, number(0) + number(-1)))
@@ -242,6 +251,7 @@ ERRORS: dict[str, tuple[int, int, bytes, str, str | None]] = {
     "security size": (SK2, 16, number(4096), "size", None),
     "security forward link": (SK, 4, number(SK), "security-ring", None),
     "security backward link": (SK2, 8, number(SK2), "security-ring", None),
+    "security chain without end": (SK2, 4, number(SK2), "security-ring", None),
     "security link nowhere": (SK2, 4, NOWHERE, "reference", ""),
     "root signature": (ROOT, 0, b"xx", "signature", None),
 }
