@@ -149,10 +149,11 @@ exit %CODE%
 """
 
 VALUES_STEP = r"""@echo off
-rem Gives registry values back, as they were before the first boot was made quiet.
+rem Gives registry values back, as they were before the first boot was made quiet, and drops their records.
 setlocal EnableExtensions DisableDelayedExpansion
 %REG% import "%P2V%\data\values.reg" >nul 2>&1
 set CODE=%ERRORLEVEL%
+if %CODE%==0 %REG% delete HKLM\SYSTEM\p2vprep\ParkedValues /f >nul 2>&1
 >>"%OUT%" echo values reg %CODE%
 exit %CODE%
 """

@@ -40,6 +40,7 @@ def prepare(windows: Prefix, items: tuple[FirstBootItem, ...] = ITEMS, *, start:
     more = [
         Section(rf"{MACHINE}\{NCSI}", (("EnableActiveProbing", Data.dword(0)),)),
         Section(rf"{MACHINE}\SYSTEM\CurrentControlSet\Services\p2vprep", (("Start", Data.dword(start)),)),
+        Section(rf"{MACHINE}\SYSTEM\p2vprep\ParkedValues\ncsi", (("Data", Data.dword(1)),)),
     ]
     for item in services:
         entry = rf"{MACHINE}\SYSTEM\CurrentControlSet\Services\{item.service}"
@@ -126,6 +127,7 @@ def test_everything_is_given_back_in_one_boot_and_the_job_takes_itself_out(windo
         "delete p2vprep",
     ]
     assert probing(windows) == "0x1"
+    assert not windows.tree(r"HKLM\SYSTEM\p2vprep\ParkedValues")
     assert not has_entry(windows)
     assert not is_parked(windows, "P2VAlpha")
     assert not is_parked(windows, "P2V Beta & (co)")
@@ -187,6 +189,7 @@ def test_a_failed_step_does_not_keep_the_services_parked(windows: Prefix) -> Non
     assert outcomes(result) == {"400-values": "failed", "500-give-back": "done", "600-start": "done"}
     assert start_of(windows, "P2VAlpha") == ("0x2", "0x1")
     assert (result.state, result.boots) == ("again", 1)
+    assert windows.tree(r"HKLM\SYSTEM\p2vprep\ParkedValues")
     assert has_entry(windows)
 
 
