@@ -178,7 +178,7 @@ def sha256(data: bytes) -> str:
 def edit(
     loaded: LoadedHive, changes: Iterable[ValueChange | KeyChange], *, limits: Limits | None = None
 ) -> EditedHive:
-    """The hive with exactly these changes, which must all be for it. The disk is not touched.
+    """The hive with exactly these changes; those for other hives are passed over. The disk is not touched.
 
     Raises StalePlanError where the hive does not hold what a change says was before,
     RefusedError by the guards, FailedError: ``plan-contradictory``, ``hivex-not-started``,
@@ -214,7 +214,8 @@ def _changed(loaded: LoadedHive, routes: Routes, limits: Limits) -> bytes:
         data = run_hivex(loaded.name, loaded.data, steps(routes.hivex), limits)
     else:
         block = BaseBlock.parse(loaded.data)
-        data = block.with_sequence(block.primary_sequence + 1) + loaded.data[SIZE:]
+        # As hivex does it on commit; the number goes round.
+        data = block.with_sequence((block.primary_sequence + 1) & 0xFFFFFFFF) + loaded.data[SIZE:]
     return patch.apply(data, routes.patch) if routes.patch else data
 
 

@@ -188,6 +188,13 @@ def test_logs_beside_the_hive_cannot_come_over_it() -> None:
     assert BaseBlock.parse(after.data).primary_sequence > 50
 
 
+@pytest.mark.parametrize("changes", [BY_HIVEX, BY_PATCH])
+def test_the_highest_sequence_number_is_followed_by_the_first(changes: list[ValueChange | KeyChange]) -> None:
+    after = edit(loaded(build_hive(SAMPLE, sequence=(0xFFFFFFFF, 0xFFFFFFFF))), changes)
+    assert BaseBlock.parse(after.data).primary_sequence == 0
+    assert not BaseBlock.parse(after.data).dirty
+
+
 def test_logs_that_nothing_can_rule_out_stop_it() -> None:
     log = base_block(bins_size=4096, root=32, sequence=(0xFFFFFFF0, 0xFFFFFFF0), file_type=6)[:512]
     hive = load("SYSTEM", PATH, build_hive(SAMPLE), {"LOG1": log})

@@ -226,11 +226,12 @@ def attempt(data: bytes, *, with_edit: bool) -> str:
         return problem.code
 
 
-def campaign(rounds: int, edits_every: int, seed: int) -> dict[str, int]:
+def campaign(rounds: int, edits_every: int, seed: int, hives: tuple[bytes, ...] = ()) -> dict[str, int]:
+    """Mutates small hives, or those given; how many rounds came to which end."""
     chance = random.Random(seed)
     ends: dict[str, int] = {}
     for number in range(rounds):
-        data = mutated(chance.choice(victims()), chance)
+        data = mutated(chance.choice(hives or victims()), chance)
         end = attempt(data, with_edit=number % edits_every == 0)
         ends[end] = ends.get(end, 0) + 1
     return ends
@@ -260,6 +261,15 @@ def test_hostile_hives_end_in_a_clear_error() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_twenty_thousand_hostile_hives_end_in_a_clear_error(seed: int) -> None:
     ends = campaign(5000, 50, seed=100 + seed)
+    print(ends)
+    assert set(ends) <= KNOWN_ENDS
+
+
+@pytest.mark.long
+@pytest.mark.corpus
+def test_whole_real_hives_that_turned_hostile_end_in_a_clear_error() -> None:
+    names = ("winxp-sp2-x64_xpimage_1.SYSTEM", "win2003-sp1-x86-dc_gosecretsdump_1.SYSTEM")
+    ends = campaign(300, 10, seed=9, hives=tuple(map(hive_bytes, names)))
     print(ends)
     assert set(ends) <= KNOWN_ENDS
 
