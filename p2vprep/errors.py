@@ -140,3 +140,7 @@ class Interrupted(P2vprepError):  # noqa: N818 - it is a signal, not a fault
     def __init__(self, signal_number: int, message: str, **more: object) -> None:
         super().__init__(message, **more)  # type: ignore[arg-type]
         self.signal_number = signal_number
+
+    def to_json(self) -> dict[str, object]:
+        """As of every error, with the exit status that a shell gives to a signal."""
+        return {**super().to_json(), "exit_status": 128 + self.signal_number}

@@ -33,11 +33,19 @@ def profile_files(folder: Path) -> Iterator[tuple[Path, Kind | None]]:
 
 
 def require_known(names: Iterable[str], folders: Sequence[Path]) -> None:
-    """Raises UsageError for the first name that no file carries, before any work is begun."""
+    """Raises UsageError for a folder or the first name that is not there, before any work is begun."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise no_folder(folder)
     known = {path.stem for folder in (shipped_folder(), *folders) for path, _ in profile_files(folder)}
     for name in names:
         if name not in known:
             raise unknown(name, known)
+
+
+def no_folder(folder: Path) -> UsageError:
+    """The error for a folder of profiles that is not there."""
+    return UsageError("it is not a folder of profiles", code="no-such-folder", subject=str(folder))
 
 
 def unknown(name: str, known: Iterable[str]) -> UsageError:

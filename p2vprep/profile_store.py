@@ -33,7 +33,7 @@ class ProfileStore:
         self._read: dict[str, Profile] = {}
         for folder in (shipped or shipped_folder(), *folders):
             if not folder.is_dir():
-                raise UsageError(f"{folder} is not a folder of profiles", subject=str(folder))
+                raise no_folder(folder)
             for path, kind in profile_files(folder):
                 self._add(path, kind)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ from p2vprep.cli.options import (
     state_option,
     to_options,
 )
-from p2vprep.cli.output import Output, printable
+from p2vprep.cli.output import Output, as_json, printable
 from p2vprep.cli.render_inspect import inspection_view
 from p2vprep.cli.render_misc import doctor_view, history_view, run_summary, verification_view
 from p2vprep.cli.render_plan import plan_view
 from p2vprep.cli.running import run
 from p2vprep.core.model import Plan
 from p2vprep.core.regtext import write as write_reg
-from p2vprep.errors import ExitStatus
+from p2vprep.errors import ExitStatus, UsageError
 from p2vprep.events import Sink
 
 
@@ -91,6 +90,8 @@ def plan(images: tuple[Path, ...], target: Path | None, form: str, **given: Any)
     """What apply would do: every change with before, after and why. Changes nothing."""
 
     def work(output: Output, sink: Sink) -> ExitStatus:
+        if target is not None:
+            engine.require_place(target)
         planned = engine.plan(images, to_options(given), sink)
         if target is not None:
             engine.write_new_file(target, _in_form(planned, "json" if form == "text" else form))
@@ -110,7 +111,7 @@ def plan(images: tuple[Path, ...], target: Path | None, form: str, **given: Any)
 def _in_form(planned: engine.Planned, form: str) -> bytes:
     if form == "reg":
         return write_reg(planned.plan.changes)
-    return (json.dumps(planned.document, indent=2, ensure_ascii=False) + "\n").encode()
+    return as_json(planned.document).encode()
 
 
 @click.command()
@@ -137,33 +138,57 @@ def apply(
     images: tuple[Path, ...], plan_file: Path | None, yes: bool, output_image: Path | None, **given: Any
 ) -> None:
     """Prepare the machine: plan, edit an overlay, prove it, commit."""
-    output = _output(given)
-    if not yes and not (sys.stdin.isatty() and not output.as_json):
-        raise click.UsageError("apply asks before it changes a disk; without a terminal it needs --yes")
-    if plan_file is not None and _shapes_plan(click.get_current_context()):
-        raise click.UsageError("--plan brings its own options; give no option that shapes a plan beside it")
 
-    def approve(planned: Plan) -> bool:
-        output.show(plan_view(planned, verbose=output.verbose))
-        return yes or click.confirm("Apply this plan?", err=True)
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        if not yes:
+            _require_somebody_to_ask(output)
+        if plan_file is not None:
+            _refuse_shaping(click.get_current_context())
 
-    def work(out: Output, sink: Sink) -> ExitStatus:
+        def approve(planned: Plan) -> bool:
+            output.show(plan_view(planned, verbose=output.verbose))
+            return yes or _agreed()
+
         applied = engine.apply(
             images, to_options(given), sink, plan_file=plan_file, output=output_image, approve=approve
         )
-        if out.as_json:
-            out.document(applied.document)
-        out.show(run_summary(applied))
+        if output.as_json:
+            output.document(applied.document)
+        output.show(run_summary(applied))
         return ExitStatus.OK
 
-    run(output, work)
+    run(_output(given), work)
 
 
-def _shapes_plan(context: click.Context) -> bool:
-    """Whether an option that shapes a plan was given on the command line."""
+def _agreed() -> bool:
+    """What the person at the terminal answers; the end of the input is a no."""
+    try:
+        return click.confirm("Apply this plan?", err=True)
+    except click.Abort:
+        return False
+
+
+def _require_somebody_to_ask(output: Output) -> None:
+    """Raises UsageError where apply could not ask: without a terminal, or with --json."""
+    if output.as_json or sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(
+            "apply asks before it changes a disk, and here nobody can answer",
+            code="nobody-to-ask",
+            hint="Run it on a terminal without --json, or look at the plan first and pass --yes.",
+        )
+
+
+def _refuse_shaping(context: click.Context) -> None:
+    """Raises UsageError where an option that shapes a plan was given beside a plan."""
     shaping = ("sources", "targets", "stages", "settings", "control_sets", "first_boot", "root")
     given = click.core.ParameterSource.COMMANDLINE
-    return any(context.get_parameter_source(name) == given for name in shaping)
+    for parameter in context.command.params:
+        if parameter.name in shaping and context.get_parameter_source(parameter.name) == given:
+            raise UsageError(
+                f"a plan brings its own options; {parameter.opts[0]} would change it",
+                code="plan-has-options",
+                hint="Make a new plan with the option and apply that one.",
+            )
 
 
 @click.command()
@@ -211,6 +236,7 @@ def rollback(images: tuple[Path, ...], **given: Any) -> None:
 @click.command()
 @IMAGES
 @click.option("--abort", is_flag=True, help="Go back instead of forward where both are possible.")
+@click.option("--allow", "allow", multiple=True, metavar="CODE", help="Lift one refusal by its code.")
 @state_option
 @output_options
 def recover(images: tuple[Path, ...], abort: bool, **given: Any) -> None:

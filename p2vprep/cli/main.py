@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from p2vprep import __version__
 from p2vprep.cli.commands import MACHINE_COMMANDS
+from p2vprep.cli.output import Output
+from p2vprep.errors import ExitStatus, UsageError
 
 
 class _Commands(click.Group):
-    """Loads the profile commands only when asked for: their documents take a while to load."""
+    """Loads the profile commands only when asked for: their documents take a while to load.
+
+    What click's parser refuses is told like every other error where ``--json`` was given.
+    """
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        context.obj = "--json" in arguments
+        return super().parse_args(context, arguments)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except click.UsageError as problem:
+            if not context.obj:
+                raise
+            Output.create(as_json=True, verbose=False).error(UsageError(problem.format_message()))
+            context.exit(int(ExitStatus.USAGE))
 
     def list_commands(self, context: click.Context) -> list[str]:
         return [*super().list_commands(context), "profile"]

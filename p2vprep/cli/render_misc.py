@@ -21,6 +21,8 @@ _STATUS_STYLE |= {"warn": "yellow", "fail": "bold red"}
 
 def run_summary(applied: Applied) -> RenderableType:
     """The closing lines of an apply."""
+    if applied.why == "not approved":
+        return Text("Not applied. Nothing was changed.")
     if not applied.committed:
         return Text("Nothing to do: the disk is as it should be. Nothing was changed.", style="green")
     lines = Text("Prepared. ", style="bold green")

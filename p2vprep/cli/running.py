@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -31,8 +32,8 @@ def run(output: Output, work: Work) -> NoReturn:
         output.error(Interrupted(2, "stopped by Ctrl-C"))
         status = 130
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing to tell it.
-        sys.stderr.close()
+        # The reader of our output went away (`| head`): nothing to tell it, also not at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     except Exception as bug:  # noqa: BLE001 - the outermost place: a bug must end with its own status
         output.error(_as_bug(bug))

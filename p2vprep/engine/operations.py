@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 Approve = Callable[[Plan], bool]
 PLAN_LIMIT = 64 << 20
 """A plan document is never longer (bytes)."""
+_REG_MARK = b"\xff\xfe"
+"""A .reg file is UTF-16 with a byte order mark."""
 
 
 def doctor(*, deep: bool, sink: Sink) -> DoctorReport:
@@ -54,7 +57,7 @@ def inspect(paths: Sequence[Path], options: Options, sink: Sink) -> Inspection:
         return Inspection(
             images=machine.images,
             volume=machine.volume,
-            facts=machine.facts,
+            facts=replace(machine.facts, evidence=chosen.evidence),
             detections=chosen.detections,
             findings=planned.hazards,
             hives=machine.hive_states,
@@ -106,15 +109,17 @@ def apply(
                 if held is not None:
                     require_same(held, planned, plan_file)
                 refuse(planned, options)
-                nothing_to_do = not planned.changes and not outputs
-                if nothing_to_do or not approve(planned):
-                    run.discard("nothing to do" if nothing_to_do else "not approved")
-                    return receipts.not_applied(planned, options, images)
+                why_not = None if planned.changes or outputs else "nothing to do"
+                if why_not is None and not approve(planned):
+                    why_not = "not approved"
+                if why_not is not None:
+                    run.discard(why_not)
+                    return receipts.not_applied(planned, options, images, why_not)
                 edits = applying.edit_hives(machine, planned, options, sink)
                 applying.write(machine, running, planned, edits, sink)
             made = planning.document(planned, options)
             run.write_document("plan", made)
-            done = run.commit(receipts.receipt(planned, options, machine, edits, accelerator.name))
+            done = run.commit(receipts.receipt(planned, options, machine, edits, running.accelerator))
     return receipts.applied(planned, made, run, done, outputs or tuple(image.path for image in images))
 
 
@@ -127,7 +132,7 @@ def verify(
     held = load_plan(plan_file) if plan_file is not None else _last_plan(paths, options)
     looking = options.with_request(held.request)
     with (
-        _looking(paths, looking, sink, _WarmUp(looking)) as machine,
+        _looking(paths, looking, sink, _WarmUp()) as machine,
         step(sink, "Checking every planned change"),
     ):
         first_boot = read_first_boot(machine)
@@ -137,19 +142,23 @@ def verify(
 class _WarmUp:
     """Loads what planning needs while the appliance boots; an invalid profile ends the boot at once.
 
-    Raises UsageError for a profile that is not there, before anything is begun.
+    Raises UsageError for a profile that is not there, before anything is begun. Without
+    options no profile is needed.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options | None = None) -> None:
         self._options = options
         self._store: ProfileStore | None = None
+        if options is None:
+            return
         asked = (*options.sources, *options.targets, *options.stages)
         require_known((name for name in asked if name != AUTO), options.profile_dirs)
 
     def __call__(self) -> None:
         from p2vprep.engine import applying, machine, planning, receipts, verifying  # noqa: F401
 
-        self._store = planning.open_store(self._options)
+        if self._options is not None:
+            self._store = planning.open_store(self._options)
 
     @property
     def store(self) -> ProfileStore:
@@ -174,14 +183,39 @@ def load_plan(path: Path) -> PlanDocument:
 
 
 def write_new_file(path: Path, content: bytes) -> None:
-    """Writes a document for the user: whole or not at all. Raises UsageError where that is impossible."""
+    """Writes a document for the user: whole or not at all.
+
+    Raises UsageError where that is impossible, or where something else than a document is there.
+    """
+    require_place(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as problem:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the first fault is the one to report
+            partial.unlink()
         raise UsageError(f"the file cannot be written: {problem.strerror}", subject=shown(path)) from problem
+
+
+def require_place(path: Path) -> None:
+    """Raises UsageError where a document cannot be written, or would replace what is none: an image."""
+    if not path.parent.is_dir():
+        raise UsageError("there is no folder for this file", code="no-such-folder", subject=shown(path))
+    try:
+        with path.open("rb") as held:
+            start = held.read(len(_REG_MARK))
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise UsageError(f"the file cannot be replaced: {problem.strerror}", subject=shown(path)) from problem
+    if start and not start.startswith((b"{", _REG_MARK)):
+        raise UsageError(
+            "there is a file that is no plan; it is not replaced",
+            code="not-a-document",
+            subject=shown(path),
+            hint="Name another file.",
+        )
 
 
 def refuse(planned: Plan, options: Options) -> None:

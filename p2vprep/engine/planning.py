@@ -10,7 +10,7 @@ from p2vprep.core import planner
 from p2vprep.core.detect import Detection, choose_sources, detect
 from p2vprep.core.documents import plan_document
 from p2vprep.core.documents.profile import ProfileKind
-from p2vprep.core.model import Facts, FileState, Hazard, Plan
+from p2vprep.core.model import Evidence, Facts, FileState, Hazard, Plan
 from p2vprep.core.profiles import ResolvedProfile
 from p2vprep.engine.machine import Machine
 from p2vprep.engine.options import AUTO, Options
@@ -25,6 +25,8 @@ class Chosen:
 
     profiles: tuple[ResolvedProfile, ...]
     detections: tuple[Detection, ...]
+    evidence: tuple[Evidence, ...]
+    """All that speaks for any source, also where it is too little to use its profile."""
 
 
 def choose_profiles(facts: Facts, options: Options, store: ProfileStore) -> Chosen:
@@ -32,14 +34,16 @@ def choose_profiles(facts: Facts, options: Options, store: ProfileStore) -> Chos
 
     Raises UsageError for names that no profile has, DocumentError for invalid profiles.
     """
-    detections = tuple(one for one in detect(store.all("source"), facts) if one.applies)
+    speaking = detect(store.all("source"), facts)
+    detections = tuple(one for one in speaking if one.applies)
     names: list[str] = []
     for name in options.sources:
         names.extend(choose_sources(detections) if name == AUTO else [name])
     profiles = [store.get(name, "source") for name in dict.fromkeys(names)]
     profiles += [store.get(name, "target") for name in dict.fromkeys(options.targets)]
     profiles += [store.get(name, "stage") for name in dict.fromkeys(options.stages)]
-    return Chosen(tuple(profiles), detections)
+    evidence = tuple(item for one in speaking for item in one.evidence)
+    return Chosen(tuple(profiles), detections, evidence)
 
 
 def open_store(options: Options) -> ProfileStore:
@@ -85,5 +89,4 @@ def document(plan: Plan, options: Options) -> dict[str, object]:
 
 
 def _with_hazards(plan: Plan, hazards: tuple[Hazard, ...]) -> Plan:
-
     return replace(plan, hazards=tuple(dict.fromkeys(hazards)))

@@ -55,16 +55,18 @@ def receipt(
     }
 
 
-def not_applied(planned: Plan, options: Options, images: Sequence[Image]) -> Applied:
+def not_applied(planned: Plan, options: Options, images: Sequence[Image], why: str) -> Applied:
+    """What an apply returns that changed nothing: there was ``nothing to do``, or it was ``not approved``."""
     made = {
         "schema": "p2vprep.apply/1",
         "committed": False,
+        "why": why,
         "run": None,
         "written_bytes": 0,
         "images": [str(image.path) for image in images],
         "plan": document(planned, options),
     }
-    return Applied(planned, made, committed=False, written_bytes=0, image=str(images[0].path))
+    return Applied(planned, made, committed=False, written_bytes=0, image=str(images[0].path), why=why)
 
 
 def applied(

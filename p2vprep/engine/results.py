@@ -54,13 +54,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Applied:
-    """What an apply did. Without changes nothing was committed."""
+    """What an apply did; ``why`` tells where nothing was committed."""
 
     plan: Plan
     document: dict[str, object]
     committed: bool
     written_bytes: int
     image: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
