@@ -12,7 +12,7 @@ type 4 is followed through ``DependOnService`` and ``DependOnGroup``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from p2vprep.core.model import ControlSet, Guest, Service, Start
 from p2vprep.core.never import in_box, never
@@ -125,14 +125,27 @@ def filter_lists(service: Service, control_set: ControlSet) -> tuple[str, ...]:
 
 
 class Graph:
-    """Who needs whom in a control set; services that are disabled already play no part."""
+    """Who needs whom in a control set; services that cannot start as it is play no part."""
 
     def __init__(self, services: Sequence[Service]) -> None:
-        self.live = {fold(s.name): s for s in services if s.start != Start.DISABLED and not s.instance}
-        self.members: dict[str, set[str]] = {}
-        for name, service in self.live.items():
-            if service.group:
-                self.members.setdefault(fold(service.group), set()).add(name)
+        known = {fold(service.name): service for service in services if not service.instance}
+        self.members = _by_group(known)
+        self.live = {name: one for name, one in known.items() if one.start != Start.DISABLED}
+        while failing := [name for name, one in self.live.items() if self._fails_already(one, known)]:
+            for name in failing:
+                del self.live[name]
+        self.members = {
+            group: {name for name in names if name in self.live and _finds_all(known[name], known)}
+            for group, names in self.members.items()
+        }
+
+    def _fails_already(self, service: Service, known: Mapping[str, Service]) -> bool:
+        """Whether something it needs is there and cannot start."""
+        if any(fold(name) in known and fold(name) not in self.live for name in _services_needed(service)):
+            return True
+        groups = (self.members.get(fold(group), set()) for group in _groups_needed(service))
+        others = (names - {fold(service.name)} for names in groups)
+        return any(names and not names & self.live.keys() for names in others)
 
     def broken(self, gone: frozenset[str]) -> dict[str, str]:
         """Everything that cannot start once the named are gone, with what it misses."""
@@ -149,14 +162,10 @@ class Graph:
         return causes
 
     def _missing(self, service: Service, gone: frozenset[str], causes: Mapping[str, str]) -> str | None:
-        for needed in service.depends_on_services:
-            if needed.startswith("+"):
-                continue
+        for needed in _services_needed(service):
             if fold(needed) in gone or fold(needed) in causes:
                 return fold(needed)
-        groups = [*service.depends_on_groups]
-        groups += [needed[1:] for needed in service.depends_on_services if needed.startswith("+")]
-        for group in groups:
+        for group in _groups_needed(service):
             members = self.members.get(fold(group), set()) - {fold(service.name)}
             if members and all(member in gone or member in causes for member in members):
                 return min(members)
@@ -168,6 +177,29 @@ class Graph:
         while way[-1] in causes:
             way.append(causes[way[-1]])
         return tuple(reversed(way))
+
+
+def _services_needed(service: Service) -> tuple[str, ...]:
+    return tuple(name for name in service.depends_on_services if not name.startswith("+"))
+
+
+def _groups_needed(service: Service) -> tuple[str, ...]:
+    """The groups; a name with a plus among the services is one (the form of the API)."""
+    named = (name[1:] for name in service.depends_on_services if name.startswith("+"))
+    return (*service.depends_on_groups, *named)
+
+
+def _by_group(services: Mapping[str, Service]) -> dict[str, set[str]]:
+    members: dict[str, set[str]] = {}
+    for name, service in services.items():
+        if service.group:
+            members.setdefault(fold(service.group), set()).add(name)
+    return members
+
+
+def _finds_all(service: Service, known: Mapping[str, Service]) -> bool:
+    """Whether every service it needs exists; without that it cannot stand for its group (1075)."""
+    return all(fold(name) in known for name in _services_needed(service))
 
 
 def _first_break(graph: Graph, guest: Guest, granted: Mapping[str, Wish]) -> tuple[str, Refusal] | None:
@@ -182,11 +214,19 @@ def _first_break(graph: Graph, guest: Guest, granted: Mapping[str, Wish]) -> tup
     for gone, spared in ((for_good, frozenset[str]()), (frozenset(off), parked)):
         causes = graph.broken(gone)
         for name in sorted(causes):
-            reason = None if name in spared else why_it_must_live(graph.live[name], guest)
+            afterwards = _afterwards(graph.live[name], granted.get(name))
+            reason = None if name in spared else why_it_must_live(afterwards, guest)
             if reason:
                 chain = graph.chain(name, causes)
                 return chain[0], _dependency_refusal(graph, chain, reason)
     return None
+
+
+def _afterwards(service: Service, wish: Wish | None) -> Service:
+    """A service as it will be for good: demoted ones do not start by themselves any more."""
+    if wish is None or wish.temporary:
+        return service
+    return replace(service, start=wish.start)
 
 
 def why_it_must_live(service: Service, guest: Guest) -> str | None:

@@ -38,7 +38,7 @@ from p2vprep.core.profiles import Choices, OwnedAction, ResolvedProfile, choose,
 from p2vprep.core.registry import Hive, fold
 from p2vprep.core.rules import KINDS, RULES, SETTINGS
 from p2vprep.core.rules.context import Rule, RuleContext
-from p2vprep.core.selection import Selection, select
+from p2vprep.core.selection import Selection, as_given_back, select
 
 Item = TypeVar("Item")
 WhichSets = Literal["boot", "all"]
@@ -86,7 +86,10 @@ def draft(
     unparked: list[Skip] = []
     if not first_boot:
         actions, choices, unparked = _without_parking(actions, choices)
-    selections = {one.name: select(facts.guest, one, hives["SYSTEM"], actions, choices) for one in sets}
+    selections = {
+        one.name: select(facts.guest, as_given_back(facts, one), hives["SYSTEM"], actions, choices)
+        for one in sets
+    }
     found: list[RuleYield] = [*hazards, *unparked]
     for one in sets:
         found += [*selections[one.name].hazards, *selections[one.name].skips]

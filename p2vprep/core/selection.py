@@ -15,7 +15,7 @@ from p2vprep.core.conditions import fits, targets, why_not
 from p2vprep.core.documents.actions import ParkTarget, ServiceTarget
 from p2vprep.core.documents.patterns import is_wildcard, name_matches
 from p2vprep.core.guard import Judgement, Wish, judge
-from p2vprep.core.model import ControlSet, Guest, Hazard, Service, Skip, Start
+from p2vprep.core.model import ControlSet, Facts, Guest, Hazard, Service, Skip, Start
 from p2vprep.core.profiles import Choices, OwnedAction
 from p2vprep.core.registry import Hive, fold
 
@@ -48,10 +48,30 @@ class Selection:
         return tuple(intent for intent in self.intents if intent.kind in kinds)
 
 
+def as_given_back(facts: Facts, control_set: ControlSet) -> ControlSet:
+    """The control set with the start types that parked services will have again.
+
+    So a second plan judges as the first did. Only the set that boots next is
+    recorded; in others a parked service counts as automatic, which at worst
+    refuses more.
+    """
+    starts = {fold(record.service): record.start for record in facts.parked}
+    if fold(control_set.name) != fold(facts.boot_set):
+        starts = {name: min(start, int(Start.AUTO)) for name, start in starts.items()}
+    services = (
+        replace(service, start=starts.get(fold(service.name), service.start))
+        for service in control_set.services
+    )
+    return replace(control_set, services=tuple(services))
+
+
 def select(
     guest: Guest, control_set: ControlSet, system: Hive, actions: Sequence[OwnedAction], choices: Choices
 ) -> Selection:
-    """Finds the services of all disable, park and demand actions and asks the guard."""
+    """Finds the services of all disable, park and demand actions and asks the guard.
+
+    ``control_set`` is the one of :func:`as_given_back`.
+    """
     wanted: list[Intent] = []
     skips: list[Skip] = []
     for owned in actions:

@@ -208,6 +208,25 @@ def test_a_group_needs_one_member_that_is_left() -> None:
     assert len(refused(machine, a=4, b=4)) == 1
 
 
+def test_a_member_that_cannot_start_does_not_stand_for_its_group() -> None:
+    machine = Machine().service("a", Group="Team").service("c", DependOnGroup=["Team"])
+    machine.service("off", Start.DISABLED).service("b", Start.DEMAND, Group="Team", DependOnService=["off"])
+    assert refused(machine, a=4) == {"A": "dependency"}
+    lost = Machine().service("a", Group="Team").service("c", DependOnGroup=["Team"])
+    lost.service("b", Start.DEMAND, Group="Team", DependOnService=["nowhere"])
+    assert refused(lost, a=4) == {"A": "dependency"}
+    group = Machine().service("a", Group="Team").service("c", DependOnGroup=["Team"])
+    group.service("off", Start.DISABLED, Group="Other")
+    group.service("b", Start.DEMAND, Group="Team", DependOnGroup=["Other"])
+    assert refused(group, a=4) == {"A": "dependency"}
+
+
+def test_a_service_that_cannot_start_anyway_holds_nothing() -> None:
+    machine = Machine().service("a").service("off", Start.DISABLED)
+    machine.service("b", DependOnService=["off", "a"])
+    assert refused(machine, a=4) == {}
+
+
 def test_a_group_without_members_holds_nothing() -> None:
     machine = Machine().service("a").service("c", DependOnGroup=["Nobody"])
     assert refused(machine, a=4) == {}
@@ -229,6 +248,13 @@ def test_parked_services_may_miss_each_other_for_a_while_but_not_for_good() -> N
     assert refused(machine, a=(4, True), b=(3, True)) == {}
     assert refused(machine, a=4, b=(3, True)) == {"A": "dependency"}
     assert refused(machine, a=(4, True)) == {"A": "dependency"}
+
+
+def test_what_is_demoted_for_good_does_not_hold_what_it_needs_any_more() -> None:
+    machine = Machine().service("a").service("b", DependOnService=["a"])
+    found = verdict(machine, a=4, b=3)
+    assert (found.refusals, found.stopped) == ({}, {"A": ("b",)})
+    assert refused(machine, a=4, b=(3, True)) == {"A": "dependency"}
 
 
 @pytest.mark.parametrize(

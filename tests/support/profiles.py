@@ -33,4 +33,4 @@ def actions(*lines: str, name: str = "testers", kind: str = "source") -> Resolve
         f"  - {{id: a{index}, why: a good reason {index}, source: a test, {line}}}\n"
         for index, line in enumerate(lines)
     )
-    return profile(body, name=name, kind=kind)
+    return profile(body if lines else "", name=name, kind=kind)

@@ -31,7 +31,9 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
     for intent in context.selection.of("park"):
         service = intent.service
         boot = context.boot_intents.get(fold(service.name))
-        if not _does_something(boot, recorded):
+        parked = boot is not None and boot.kind == "park"
+        rests = boot is not None and boot.service.start == boot.start and fold(service.name) not in recorded
+        if not parked or rests:
             if not context.boots_next and service.start != intent.start:
                 yield _left_alone(context, intent)
             continue
@@ -41,20 +43,13 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
             yield as_restore(service, intent.why)
 
 
-def _does_something(boot: Intent | None, recorded: set[str]) -> bool:
-    """Whether the set that boots next has this service, parks it, and it is not at rest by itself."""
-    if boot is None or boot.kind != "park":
-        return False
-    return boot.service.start != boot.start or fold(boot.service.name) in recorded
-
-
 def _earlier_records(context: RuleContext) -> Iterator[RestoreService]:
     """What an earlier plan parked is given back, also if this plan does not ask for it any more."""
     for record in context.facts.parked:
         intent = context.boot_intents.get(fold(record.service))
         if intent is None:
             yield RestoreService(record.service, record.start, record.delayed, "parked by an earlier plan")
-        elif intent.kind != "disable":
+        elif intent.kind == "park":
             yield RestoreService(record.service, record.start, record.delayed, intent.why)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2vprep.core.model import RuleYield, SetValue, Start
+from p2vprep.core.model import RuleYield, SetValue
 from p2vprep.core.profiles import Setting
 from p2vprep.core.registry import fold
 from p2vprep.core.rules.context import RuleContext
@@ -28,5 +28,6 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
         service = intent.service
         yield SetValue("SYSTEM", service.key, "Start", Data.dword(intent.start), NAME, intent.why)
         record = parked.get(fold(service.name))
-        if record is not None and intent.start == Start.DISABLED and context.boots_next:
-            yield forget_service(record, NAME, f"{service.name} was parked and is disabled for good now")
+        if record is not None and context.boots_next:
+            why = f"{service.name} was parked; now it is to {intent.kind} for good"
+            yield forget_service(record, NAME, why)

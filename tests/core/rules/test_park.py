@@ -133,3 +133,15 @@ def test_what_the_guard_refuses_is_not_parked() -> None:
     plan = Machine().service("Dhcp").plan(actions("park: Dhcp"))
     assert (plan.changes, plan.first_boot) == ((), ())
     assert [hazard.code for hazard in plan.hazards] == ["never-disable"]
+
+
+def test_the_second_plan_judges_as_the_first_did() -> None:
+    """What a parked service needs is not free to go just because the service waits now."""
+    machine = Machine("ControlSet001", "ControlSet002").service("a").service("b", DependOnService=["a"])
+    wanted = (actions("park: b", name="isolated", kind="stage"), actions("disable: a", name="vendor"))
+    first = machine.plan(*wanted)
+    assert [hazard.code for hazard in first.hazards] == ["dependency"] * 2
+    carry_out(first.changes, {"SYSTEM": machine.hive})
+    second = machine.plan(*wanted)
+    assert second.changes == ()
+    assert second.hazards == first.hazards

@@ -165,6 +165,14 @@ def test_disable_counts_more_than_demand() -> None:
     }
 
 
+def test_a_service_parked_before_and_demoted_for_good_now_is_not_given_back() -> None:
+    machine = Machine().service("SNMP", Start.DISABLED)
+    machine.hive.root.make(r"p2vprep\Parked\SNMP").set("Start", Data.dword(2))
+    plan = machine.plan(actions("demand: SNMP"))
+    assert plan.first_boot == ()
+    assert starts(machine, "demand: SNMP") == {r"ControlSet001\Services\SNMP": (4, 3)}
+
+
 def test_a_service_parked_before_and_disabled_for_good_now_is_not_given_back() -> None:
     machine = Machine().service("SNMP", Start.DEMAND)
     machine.hive.root.make(r"p2vprep\Parked\snmp").set("Start", Data.dword(2))
