@@ -13,7 +13,7 @@ from pathlib import Path
 from p2vprep.core.documents.profile import Profile, ProfileKind, load
 from p2vprep.core.profiles import ResolvedProfile, resolve
 from p2vprep.errors import DocumentError, UsageError
-from p2vprep.profile_files import profile_files, shipped_folder, unknown
+from p2vprep.profile_files import no_folder, profile_files, shipped_folder, unknown
 
 _LARGEST = 4 * 1024 * 1024
 
