@@ -116,7 +116,8 @@ def apply(
                     run.discard(why_not)
                     return receipts.not_applied(planned, options, images, why_not)
                 edits = applying.edit_hives(machine, planned, options, sink)
-                applying.write(machine, running, planned, edits, sink)
+                if planned.changes:  # mounting for writing changes a volume
+                    applying.write(machine, running, planned, edits, sink)
             made = planning.document(planned, options)
             run.write_document("plan", made)
             done = run.commit(receipts.receipt(planned, options, machine, edits, running.accelerator))

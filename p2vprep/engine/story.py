@@ -62,5 +62,7 @@ def forget(images: Sequence[Path], options: Options) -> dict[str, object]:
     return {
         "schema": "p2vprep.forget/1",
         "freed_bytes": freed,
-        "summary": f"Undo data removed: {freed} bytes. Rollback is no longer possible; receipts stay.",
+        "summary": f"Undo data removed: {freed} bytes. Rollback is no longer possible; receipts stay."
+        if freed
+        else "There were no undo data.",
     }
