@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from p2vprep.errors import DocumentError, UsageError
-from p2vprep.profile_store import ProfileStore, shipped_folder
+from p2vprep.profile_files import shipped_folder
+from p2vprep.profile_store import ProfileStore
 from tests.support.profiles import HEAD
 
 
