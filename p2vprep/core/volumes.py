@@ -85,7 +85,7 @@ class NtfsState:
 def ntfs_state(fetch: Fetch) -> NtfsState:
     """Reads the state from a volume's ``$Volume`` and ``$LogFile``. Raises ValueError where it cannot."""
     try:
-        shape = _Shape.of(fetch(0, 512))
+        shape = NtfsShape.of(fetch(0, 512))
         information = _attribute(shape.record(fetch, 3), 0x70)
         start, size = (
             struct.unpack_from("<HxxI", information, 20)[0],
@@ -101,14 +101,16 @@ def ntfs_state(fetch: Fetch) -> NtfsState:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class NtfsShape:
+    """Sizes in bytes, and where the MFT begins."""
+
     sector: int
     cluster: int
     table: int
     record_size: int
 
     @staticmethod
-    def of(boot: bytes) -> _Shape:
+    def of(boot: bytes) -> NtfsShape:
         sector, clusters = struct.unpack_from("<HB", boot, 11)
         cluster = sector * clusters if clusters <= 0x80 else sector << (256 - clusters)
         (table,) = struct.unpack_from("<q", boot, 48)
@@ -118,17 +120,17 @@ class _Shape:
             raise ValueError("not an NTFS boot sector")
         if not 256 <= size <= 65536 or table <= 0:
             raise ValueError("an NTFS boot sector with absurd numbers")
-        return _Shape(sector, cluster, table * cluster, size)
+        return NtfsShape(sector, cluster, table * cluster, size)
 
     def record(self, fetch: Fetch, number: int) -> bytes:
         """An MFT record; the first sixteen always lie together where the boot sector says."""
         raw = fetch(self.table + number * self.record_size, self.record_size)
         if raw[:4] != b"FILE" or len(raw) != self.record_size:
             raise ValueError(f"MFT record {number} is damaged")
-        return _unfixed(raw)
+        return unfixed(raw)
 
 
-def _unfixed(raw: bytes) -> bytes:
+def unfixed(raw: bytes) -> bytes:
     """The record with the last two bytes of each 512 put back from the update sequence array."""
     start, count = struct.unpack_from("<HH", raw, 4)
     whole = bytearray(raw)
@@ -154,7 +156,7 @@ def _attribute(record: bytes, wanted: int) -> bytes:
 
 
 def _log_state(
-    fetch: Fetch, shape: _Shape, attribute: bytes
+    fetch: Fetch, shape: NtfsShape, attribute: bytes
 ) -> Literal["clean", "unclean", "cached", "unknown"]:
     if attribute[8] == 0:
         return "unknown"

@@ -112,8 +112,12 @@ class Appliance(Protocol):
         """An extended attribute, None where the path has none of that name."""
         ...
 
-    def sha256(self, path: str) -> str:
-        """The SHA-256 of a file's content, in hex, computed inside the appliance."""
+    def xattrs(self, folder: str, names: Sequence[str], name: str) -> tuple[bytes | None, ...]:
+        """One extended attribute of many names in a folder, in their order."""
+        ...
+
+    def digests(self, folder: str) -> dict[str, str]:
+        """The SHA-256 (hex) of every file below a folder, by its path from there; one call."""
         ...
 
     # --- writing
@@ -124,6 +128,13 @@ class Appliance(Protocol):
 
     def create(self, path: str, content: bytes) -> None:
         """Creates a file, or replaces the content of the one that is there."""
+        ...
+
+    def unpack(self, folder: str, archive: bytes) -> None:
+        """Unpacks a tar archive of plain files and folders into an existing folder, modes and owners kept.
+
+        Many files cost one call; files of the same names are replaced. For NTFS only.
+        """
         ...
 
     def mkdir(self, path: str) -> None:

@@ -31,7 +31,7 @@ SPECS = (
         (
             VolumeSpec(
                 files={"/hiberfil.sys": b"HIBR" + bytes(65532), "/WINNT/System32/config/SYSTEM": b"regf"},
-                size=20,
+                size=10,
             ),
         ),
     ),
@@ -147,7 +147,6 @@ def test_reads_pieces_and_the_whole(appliance: Appliance) -> None:
     assert appliance.read(SYSTEM, 1000, 10) == HIVE[1000:1010]
     assert appliance.read(SYSTEM, len(HIVE) - 5, 100) == HIVE[-5:]
     assert appliance.read(SYSTEM, len(HIVE) + 5, 100) == b""
-    assert appliance.sha256(SYSTEM) == hashlib.sha256(HIVE).hexdigest()
     with pytest.raises(P2vprepError):
         appliance.read("/none", 0, 1)
 
@@ -163,7 +162,7 @@ def test_writes_creates_and_removes(appliance: Appliance, device: str) -> None:
     expected = large[:100] + b"patched" + large[107:] + bytes(3) + b"grown"
     appliance.sync()
     appliance.drop_caches()
-    assert appliance.sha256("/made/large") == hashlib.sha256(expected).hexdigest()
+    assert appliance.read("/made/large", 0, len(expected) + 1) == expected
     appliance.create("/made/large", b"shorter")
     appliance.create("/made/empty", b"")
     assert appliance.read("/made/large", 0, 100) == b"shorter"
@@ -190,7 +189,7 @@ def test_what_was_written_is_there_after_mounting_again(appliance: Appliance) ->
         lambda it: it.remove("/none"),
         lambda it: it.write("/none", 0, b"x"),
         lambda it: it.create("/none/none", b"x"),
-        lambda it: it.sha256("/none"),
+        lambda it: it.read("/none", 0, 1),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_an_error_and_ends_nothing(
@@ -207,7 +206,7 @@ def test_errors_after_a_write_are_failures(appliance: Appliance) -> None:
     mounted(appliance).create("/wrote", b"")
     assert appliance.wrote
     with pytest.raises(FailedError):
-        appliance.sha256("/none")
+        appliance.read("/none", 0, 1)
 
 
 def test_free_space_shrinks_by_what_is_written(appliance: Appliance) -> None:
@@ -276,6 +275,42 @@ def test_first_boot_files_cannot_be_changed_by_users(appliance: Appliance) -> No
         assert granted == {"S-1-5-32-544", "S-1-5-18"}
         files.require_locked(path)
     assert files.ensure_folder("/p2vprep", locked=True) == "/p2vprep"
+
+
+def test_a_tree_of_files_is_put_at_once_and_proved(appliance: Appliance) -> None:
+    appliance.mount(NTFS, "ntfs", writable=True)
+    files = GuestFiles(appliance, "ntfs")
+    tree = {"engine.cmd": b"@echo off\r\n", "steps/100 a.cmd": b"rem", "data/deep/names.txt": b""}
+    for content in (b"first", b"second, and longer"):
+        spelt = files.put_tree("/tree", tree | {"again.txt": content})
+        files.settle()
+        files.verify_tree("/tree", tree | {"again.txt": content})
+        assert files.read("/tree/again.txt") == content
+    assert spelt == "/tree"
+    assert appliance.digests("/tree") == {
+        name: hashlib.sha256(content).hexdigest() for name, content in (tree | {"again.txt": content}).items()
+    }
+    for path in ("/tree", "/tree/steps", "/tree/data/deep", "/tree/steps/100 a.cmd", "/tree/again.txt"):
+        assert files.security(path).others == ()
+    assert files.states(["/tree/again.txt", "/nowhere/a", "/nowhere/b"]) == {
+        "/tree/again.txt": state_of(content),
+        "/nowhere/a": None,
+        "/nowhere/b": None,
+    }
+
+
+def test_a_tree_that_is_not_what_was_put_is_told(appliance: Appliance) -> None:
+    appliance.mount(NTFS, "ntfs", writable=True)
+    files = GuestFiles(appliance, "ntfs")
+    files.put_tree("/told", {"a/one.cmd": b"1", "a/two.cmd": b"2"})
+    with pytest.raises(FailedError, match=r"is missing or differs"):
+        files.verify_tree("/told", {"a/one.cmd": b"1", "a/two.cmd": b"changed"})
+    with pytest.raises(FailedError, match=r"is missing or differs"):
+        files.verify_tree("/told", {"a/three.cmd": b"3"})
+    appliance.chmod("/told/a/two.cmd", 0o777)
+    with pytest.raises(RefusedError) as refused:
+        files.verify_tree("/told", {"a/one.cmd": b"1", "a/two.cmd": b"2"})
+    assert (refused.value.code, refused.value.subject) == ("guest-folder-open", "/told/a/two.cmd")
 
 
 def test_an_open_folder_that_somebody_prepared_is_refused(appliance: Appliance) -> None:

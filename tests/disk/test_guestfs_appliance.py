@@ -276,8 +276,8 @@ def test_a_writable_mount_is_synced_before_the_end(binding: Binding) -> None:
 def test_a_call_that_hangs_is_killed(binding: Binding, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guestfs_appliance, "CALL_LIMIT", 0.2)
     with start() as appliance:
-        binding.calls["checksum"] = lambda *_arguments: binding.handles[0].hang()
-        error = error_of(lambda: appliance.sha256("/x"))
+        binding.calls["pread"] = lambda *_arguments: binding.handles[0].hang()
+        error = error_of(lambda: appliance.read("/x", 0, 1))
         appliance.kill()
     assert isinstance(error, CannotOpenError)
     assert error.code == "appliance-timeout"
@@ -285,8 +285,8 @@ def test_a_call_that_hangs_is_killed(binding: Binding, monkeypatch: pytest.Monke
 
 def test_an_appliance_that_dies_is_told(binding: Binding) -> None:
     with start() as appliance:
-        binding.calls["checksum"] = lambda *_arguments: binding.handles[0].die()
-        error = error_of(lambda: appliance.sha256("/x"))
+        binding.calls["pread"] = lambda *_arguments: binding.handles[0].die()
+        error = error_of(lambda: appliance.read("/x", 0, 1))
         appliance.kill()
     assert isinstance(error, CannotOpenError)
     assert error.code == "appliance-died"
@@ -296,8 +296,8 @@ def test_an_appliance_that_dies_is_told(binding: Binding) -> None:
 def test_after_a_write_an_error_is_a_failure(binding: Binding) -> None:
     with start() as appliance:
         appliance.mkdir("/x")
-        binding.calls["checksum"] = lambda *_arguments: binding.handles[0].die()
-        error = error_of(lambda: appliance.sha256("/x"))
+        binding.calls["pread"] = lambda *_arguments: binding.handles[0].die()
+        error = error_of(lambda: appliance.read("/x", 0, 1))
         appliance.kill()
     assert isinstance(error, FailedError)
     assert error.code == "appliance-died"

@@ -10,8 +10,10 @@ tests run on this one and on the real one.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import struct
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -267,9 +269,18 @@ class FakeAppliance:
             return node.attributes.to_bytes(4, "big")
         return descriptor(locked=node.lock == _LOCKED) if name == "system.ntfs_acl" else None
 
-    def sha256(self, path: str) -> str:
+    def _sha256(self, path: str) -> str:
         node = self._node(path, "file")
         return hashlib.sha256(self._mounted().read(node, 0, node.size)).hexdigest()
+
+    def digests(self, folder: str) -> dict[str, str]:
+        self._node(folder, "folder")
+        prefix = folder.rstrip("/") + "/"
+        files = [path for path, node in self._mounted().nodes.items() if node.kind == "file"]
+        return {path.removeprefix(prefix): self._sha256(path) for path in files if path.startswith(prefix)}
+
+    def xattrs(self, folder: str, names: Sequence[str], name: str) -> tuple[bytes | None, ...]:
+        return tuple(self.xattr(f"{folder.rstrip('/')}/{one}", name) for one in names)
 
     # --- writing
 
@@ -301,6 +312,21 @@ class FakeAppliance:
             volume.create(path, content)
         except OSError as problem:
             raise self._refused(f"{path}: {problem}") from problem
+
+    def unpack(self, folder: str, archive: bytes) -> None:
+        self._node(folder, "folder")
+        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+            for member in packed.getmembers():
+                path = f"{folder.rstrip('/')}/{member.name}"
+                if member.isdir():
+                    if path not in self._changing(path).nodes:
+                        self.mkdir(path)
+                else:
+                    content = packed.extractfile(member)
+                    assert content is not None
+                    self.create(path, content.read())
+                self.chmod(path, member.mode)
+                self.chown(path, member.uid, member.gid)
 
     def mkdir(self, path: str) -> None:
         volume = self._changing(path)
