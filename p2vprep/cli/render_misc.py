@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -10,12 +11,22 @@ from rich.text import Text
 
 from p2vprep.cli.output import printable
 from p2vprep.cli.render_plan import summary_line
-from p2vprep.engine.results import Applied, Verification
+from p2vprep.engine.results import Applied, Status, Verification
 
 if TYPE_CHECKING:
     from p2vprep.disk.doctor import Report as DoctorReport
 
-_STATUS_STYLE = {"as planned": "green", "given back": "green", "differs": "bold red", "ok": "green"}
+_AFTERWARDS: dict[Status, str] = {
+    "given back": "given back by the first boot",
+    "renewed": "renewed by Windows since",
+}
+_STATUS_STYLE = {
+    "as planned": "green",
+    "given back": "green",
+    "renewed": "green",
+    "differs": "bold red",
+    "ok": "green",
+}
 _STATUS_STYLE |= {"warn": "yellow", "fail": "bold red"}
 
 
@@ -55,8 +66,19 @@ def verification_view(verification: Verification, *, verbose: bool = False) -> R
     if differing:
         parts.append(Text(f"{differing} of {total} planned changes differ.", style="bold red"))
     else:
-        parts.append(Text(f"All {total} planned changes are in place.", style="green"))
+        parts.append(Text(_all_well(verification), style="green"))
     return Group(*parts)
+
+
+def _all_well(verification: Verification) -> str:
+    """``All 91 planned changes are as they should be: 60 in place, 29 given back …``."""
+    counts = Counter(check.status for check in verification.checks)
+    total = len(verification.checks)
+    if counts["as planned"] == total:
+        return f"All {total} planned changes are in place."
+    told = [f"{counts['as planned']} in place"]
+    told += [f"{counts[status]} {words}" for status, words in _AFTERWARDS.items() if counts[status]]
+    return f"All {total} planned changes are as they should be: {', '.join(told)}."
 
 
 def history_view(document: dict[str, Any]) -> RenderableType:
