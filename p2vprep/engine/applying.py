@@ -9,7 +9,7 @@ from p2vprep.core.model import FileChange, FileState, KeyChange, Plan, ValueChan
 from p2vprep.core.regf.handover import alternate
 from p2vprep.disk import hive
 from p2vprep.disk.appliance import Appliance
-from p2vprep.disk.guestfiles import GuestFiles, parent, state_of
+from p2vprep.disk.guestfiles import GuestFiles, parts, state_of
 from p2vprep.disk.hive import EditedHive, LoadedHive
 from p2vprep.disk.volume import WindowsVolume, open_for_writing
 from p2vprep.engine.machine import Machine, load_hive
@@ -61,8 +61,10 @@ def write(machine: Machine, appliance: Appliance, plan: Plan, edits: Sequence[Hi
         files.settle()
         for path, state in expected.items():
             files.verify(path, state)
+        for folder, tree in _trees(plan).items():
+            files.verify_tree(folder, tree)
         _require_absent(files, plan)
-        outcome(f"{len(expected)} files hold what they should")
+        outcome(f"{len(edits)} hives and {len(_written(plan))} files hold what they should")
 
 
 def registry_changes(plan: Plan) -> tuple[ValueChange | KeyChange, ...]:
@@ -93,25 +95,40 @@ def _write_alternate(files: GuestFiles, volume: WindowsVolume, edit: HiveEdit) -
     return {path: state_of(new)}
 
 
+def _trees(plan: Plan) -> dict[str, dict[str, bytes]]:
+    """The locked files by the top folder they lie in: that folder is ours alone."""
+    trees: dict[str, dict[str, bytes]] = {}
+    for change in _written(plan):
+        top, *rest = parts(change.path)
+        if change.locked and rest:
+            trees.setdefault(f"/{top}", {})["/".join(rest)] = _content(change)
+    return trees
+
+
 def _write_files(files: GuestFiles, plan: Plan) -> dict[str, FileState]:
+    """Writes and deletes; returns what the files outside the locked folders have to hold."""
     expected: dict[str, FileState] = {}
-    for folder in dict.fromkeys(
-        parent(change.path) for change in file_changes(plan) if change.after is not None and change.locked
-    ):
-        files.ensure_folder(folder, locked=True)
+    for folder, tree in _trees(plan).items():
+        files.put_tree(folder, tree)
     for change in file_changes(plan):
         if change.after is None:
             files.delete(change.path)
-            continue
-        if change.content is None:
-            raise FailedError(
-                "the plan names a file without its content", code="file-content-missing", subject=change.path
-            )
-        spelt = files.put(change.path, change.content, locked=change.locked)
-        if change.locked:
-            files.require_locked(spelt)
-        expected[change.path] = change.after
+        elif not change.locked or len(parts(change.path)) == 1:
+            files.put(change.path, _content(change), locked=change.locked)
+            expected[change.path] = change.after
     return expected
+
+
+def _written(plan: Plan) -> tuple[FileChange, ...]:
+    return tuple(change for change in file_changes(plan) if change.after is not None)
+
+
+def _content(change: FileChange) -> bytes:
+    if change.content is None:
+        raise FailedError(
+            "the plan names a file without its content", code="file-content-missing", subject=change.path
+        )
+    return change.content
 
 
 def _require_absent(files: GuestFiles, plan: Plan) -> None:

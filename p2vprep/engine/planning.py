@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from p2vprep import __version__, firstboot
@@ -10,7 +9,7 @@ from p2vprep.core import planner
 from p2vprep.core.detect import Detection, choose_sources, detect
 from p2vprep.core.documents import plan_document
 from p2vprep.core.documents.profile import ProfileKind
-from p2vprep.core.model import Evidence, Facts, FileState, Hazard, Plan
+from p2vprep.core.model import Evidence, Facts, Hazard, Plan
 from p2vprep.core.profiles import ResolvedProfile
 from p2vprep.engine.machine import Machine
 from p2vprep.engine.options import AUTO, Options
@@ -75,9 +74,7 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
         first_boot=options.first_boot,
     )
     extra = firstboot.build(draft.first_boot, machine.facts, draft.control_sets)
-    states: Mapping[str, FileState | None] = {
-        path: machine.files.state(path) for path in planner.file_paths(draft, extra)
-    }
+    states = machine.files.states(planner.file_paths(draft, extra))
     plan = planner.finish(draft, hives, extra, states, machine.hive_states)
     hazards: tuple[Hazard, ...] = (*machine.hazards, *plan.hazards)
     return _with_hazards(plan, hazards), chosen
