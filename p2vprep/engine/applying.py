@@ -64,7 +64,8 @@ def write(machine: Machine, appliance: Appliance, plan: Plan, edits: Sequence[Hi
         for folder, tree in _trees(plan).items():
             files.verify_tree(folder, tree)
         _require_absent(files, plan)
-        outcome(f"{len(edits)} hives and {len(_written(plan))} files hold what they should")
+        hives = ", ".join(edit.loaded.name for edit in edits)
+        outcome(f"{hives} and {len(_written(plan))} files are as they should be")
 
 
 def registry_changes(plan: Plan) -> tuple[ValueChange | KeyChange, ...]:
