@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from p2vprep.core.model import (
     Change,
@@ -153,6 +153,12 @@ class FileChangeModel(Part):
     rule: str
     why: str
     locked: bool
+
+    @model_validator(mode="after")
+    def _one_digest(self) -> FileChangeModel:
+        if self.sha256 != (None if self.after is None else self.after.sha256):
+            raise ValueError("sha256 is not that of after")
+        return self
 
     def change(self) -> Change:
         return FileChange(
