@@ -3,13 +3,13 @@
 Mounting costs a second or two under emulation and most volumes of a disk hold no
 Windows. This reads just enough to tell: MFT records, their attribute lists, and
 folder indexes. Whatever it does not understand is a ValueError, and the caller
-mounts the volume instead. Sources as for :mod:`p2vprep.core.volumes`.
+mounts the volume instead. Reads are small and close together: give it a function
+that keeps what it read. Sources as for :mod:`p2vprep.core.volumes`.
 """
 
 from __future__ import annotations
 
 import struct
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,8 +25,6 @@ _LAST, _HAS_CHILD = 2, 1
 _MAX_LIST = 1 << 20
 _MAX_INDEX = 16 << 20
 _MAX_DEPTH = 12
-_BLOCK = 64 << 10
-_KEPT_BLOCKS = 64
 
 Run = tuple[int, int]
 """First cluster (-1: a hole) and number of clusters."""
@@ -59,8 +57,7 @@ class NtfsFolders:
     """The folders of one volume. Every method raises ValueError for what is damaged or too odd."""
 
     def __init__(self, fetch: Fetch) -> None:
-        self._raw = fetch
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._fetch = fetch
         try:
             self._shape = NtfsShape.of(self._fetch(0, 512))
             table = [
@@ -107,21 +104,6 @@ class NtfsFolders:
             raise ValueError("an index that is too deep")
 
     # --- records and attributes
-
-    def _fetch(self, offset: int, length: int) -> bytes:
-        """Bytes of the volume, read in larger blocks that are kept for a while."""
-        first, last = offset // _BLOCK, (offset + length - 1) // _BLOCK
-        if last - first > 4:
-            return self._raw(offset, length)
-        for number in range(first, last + 1):
-            if number in self._blocks:
-                self._blocks.move_to_end(number)
-            else:
-                self._blocks[number] = self._raw(number * _BLOCK, _BLOCK)
-        joined = b"".join(self._blocks[number] for number in range(first, last + 1))
-        while len(self._blocks) > _KEPT_BLOCKS:
-            self._blocks.popitem(last=False)
-        return joined[offset - first * _BLOCK :][:length]
 
     def _record_at(self, place: int) -> bytes:
         raw = self._fetch(place, self._shape.record_size)

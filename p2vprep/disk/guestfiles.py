@@ -313,9 +313,8 @@ class GuestFiles:
     # --- proving
 
     def settle(self) -> None:
-        """All writes are on the device, and what is read next comes from there."""
-        self._appliance.sync()
-        self._appliance.drop_caches()
+        """All writes are on the device, what is read next comes from there, and nothing can be written."""
+        self._appliance.reopen()
 
     def verify(self, path: str, expected: FileState) -> None:
         """Checks a file's content. Raises FailedError (``verify-failed``) where it differs."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from p2vprep.disk import accel
 from p2vprep.disk.appliance import FileSystem, Stat
+from p2vprep.disk.partitions import device_name
 from p2vprep.disk.watch import Console, Watchdog, alive, children, kill, last_words
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError
 
@@ -60,16 +61,6 @@ def bindings() -> Any:
     return guestfs
 
 
-def device_name(index: int) -> str:
-    """The device of the disk at an index: sda … sdz, sdaa …; libguestfs keeps these names for any bus."""
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(ord("a") + rest) + letters
-    return f"/dev/sd{letters}"
-
-
 class GuestfsAppliance:
     """The running libguestfs appliance; see :class:`p2vprep.disk.appliance.Appliance` for the calls."""
 
@@ -79,7 +70,7 @@ class GuestfsAppliance:
         self._handle = handle
         self._console = console
         self._read_only = read_only
-        self._mounted = False
+        self._mounted: tuple[str, FileSystem] | None = None
         self._unsynced = False
         self._thread = 0
         self._pid = 0
@@ -328,7 +319,7 @@ class GuestfsAppliance:
         else:
             options += ["utf8", "shortname=mixed"]
         self._call("mount_vfs", ",".join(options), "ntfs-3g" if kind == "ntfs" else "vfat", device, "/")
-        self._mounted = True
+        self._mounted = (device, kind)
 
     def _reset_log(self, device: str) -> None:
         """Empties ``$LogFile`` and marks the volume dirty, so that Windows checks it.
@@ -349,8 +340,8 @@ class GuestfsAppliance:
         return not flags & os.ST_RDONLY
 
     def umount(self) -> None:
-        if self._mounted:
-            self._mounted = False
+        if self._mounted is not None:
+            self._mounted = None
             self._call("umount_all")
 
     def free_space(self) -> int:
@@ -424,8 +415,11 @@ class GuestfsAppliance:
     def sync(self) -> None:
         self._call("sync")
 
-    def drop_caches(self) -> None:
-        self._call("drop_caches", 3)
+    def reopen(self) -> None:
+        held = self._mounted
+        if held is None:
+            raise self._error("reopen", (), "nothing is mounted", code="appliance-call")
+        self.mount(*held)
 
 
 def describe_version() -> str:

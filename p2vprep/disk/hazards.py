@@ -53,14 +53,6 @@ REFUSALS = {
 """By the kind that a search has seen; the first that applies is told."""
 
 
-def state_of(fetch: volumes.Fetch) -> NtfsState | None:
-    """The NTFS state, or None where its structures cannot be read."""
-    try:
-        return volumes.ntfs_state(fetch)
-    except ValueError:
-        return None
-
-
 def of_state(state: NtfsState | None) -> list[Hazard]:
     """Hazards of a volume's dirty flag and log; a saved session is told by :func:`saved_session`."""
     if state is None:

@@ -56,6 +56,16 @@ class Layout:
     problem: str = ""
 
 
+def device_name(index: int) -> str:
+    """The device of the disk at an index: sda … sdz, sdaa …; libguestfs keeps these names for any bus."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("a") + rest) + letters
+    return f"/dev/sd{letters}"
+
+
 def read_layout(fetch: Fetch, disk: int, device: str) -> Layout:
     """Reads a disk's table; damage never raises but is told in ``problem``."""
     first = fetch(0, FIRST_BYTES)

@@ -9,29 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from p2vprep.core import volumes
 from p2vprep.core.model import Hazard
-from p2vprep.core.ntfs_folders import NtfsFolders
 from p2vprep.core.regf.reader import HiveReader
-from p2vprep.core.registry import find, fold, names
-from p2vprep.core.volumes import VolumeKind
+from p2vprep.core.registry import find, fold
+from p2vprep.core.volumes import NtfsState, VolumeKind
 from p2vprep.disk import hazards
 from p2vprep.disk.appliance import Appliance, FileSystem
 from p2vprep.disk.guestfiles import FileSource, GuestFiles
-from p2vprep.disk.partitions import (
-    ESP,
-    LDM_GPT,
-    LDM_MBR,
-    MICROSOFT_RESERVED,
-    RECOVERY,
-    STORAGE_SPACES,
-    Layout,
-    Partition,
-    Table,
-    read_layout,
-)
+from p2vprep.disk.partitions import ESP, Layout, Partition, Table
+from p2vprep.disk.survey import Look, Survey, never_windows, survey
 from p2vprep.errors import CannotOpenError, FailedError, HiveError, P2vprepError, RefusedError
 
 DISCARD_HIBERNATION = "discard-hibernation"
@@ -42,7 +32,6 @@ HIBERNATION_FILE = "/hiberfil.sys"
 _HIVES = ("SYSTEM", "SOFTWARE")
 _BESIDE = ("LOG", "LOG1", "LOG2", "ALT")
 _LIKELY = ("WINDOWS", "WINNT", "REACTOS")
-_NEVER = ("$RECYCLE.BIN", "RECYCLER", "SYSTEM VOLUME INFORMATION", "PROGRAM FILES", "PROGRAM FILES (X86)")
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,8 @@ class Seen:
     disk: int
     device: str
     what: str
-    kind: VolumeKind | Literal["dynamic", "storage-spaces", "none"] = "none"
+    kind: VolumeKind | str = "none"
+    """As in :class:`Look`."""
 
     def __str__(self) -> str:
         return f"disk {self.disk + 1}, {self.device}: {self.what}"
@@ -80,6 +70,8 @@ class WindowsVolume:
     hazards: tuple[Hazard, ...] = ()
     discard_hibernation: bool = False
     """Allowed and needed: mounting for writing throws a saved session away."""
+    state: NtfsState | None = None
+    """Of NTFS; None where its structures cannot be read."""
     seen: tuple[Seen, ...] = field(default=(), compare=False)
     """Everything that was looked at, for people."""
 
@@ -90,15 +82,22 @@ class WindowsVolume:
 
 
 def find_windows(
-    appliance: Appliance, *, root: int | None = None, allow: frozenset[str] = frozenset()
+    appliance: Appliance,
+    *,
+    root: int | None = None,
+    allow: frozenset[str] = frozenset(),
+    surveys: Sequence[Survey] | None = None,
 ) -> WindowsVolume:
     """Finds the one Windows on all disks and leaves its volume mounted read-only.
 
+    ``surveys`` is what :func:`survey` told of the same disks, where it was asked already.
     ``root`` chooses among several, counted from 1 in the order of disks and partitions. Raises
     CannotOpenError ``no-windows`` (with all that was seen), ``system-hive-missing`` or ``no-such-root``,
     and RefusedError ``several-windows``, ``bitlocker``, ``dynamic-disk``, ``storage-spaces`` or ``refs``.
     """
-    search = _Search(appliance)
+    if surveys is None:
+        surveys = survey([partial(appliance.read_device, device) for device in appliance.devices])
+    search = _Search(appliance, surveys)
     found = search.all()
     if not found:
         raise _nothing(search.seen, search.without_hive)
@@ -135,70 +134,50 @@ def open_for_writing(appliance: Appliance, volume: WindowsVolume) -> None:
 
 
 class _Search:
-    """Looks at every partition of every disk, and remembers what it saw."""
+    """Mounts what may hold a Windows, and remembers what it saw."""
 
-    def __init__(self, appliance: Appliance) -> None:
+    def __init__(self, appliance: Appliance, surveys: Sequence[Survey]) -> None:
         self.appliance = appliance
+        self.surveys = surveys
         self.seen: list[Seen] = []
         self.without_hive: list[str] = []
         self.mounted: str | None = None
-        self.layouts: list[Layout] = []
 
     def all(self) -> list[WindowsVolume]:
         found: list[WindowsVolume] = []
-        for disk, device in enumerate(self.appliance.devices):
-            layout = read_layout(self._fetch(device), disk, device)
-            self.layouts.append(layout)
-            if layout.problem:
-                self.seen.append(Seen(disk, device, layout.problem))
-            for partition in layout.partitions:
-                found += self._look(device, layout, partition)
+        for disk, looked in enumerate(self.surveys):
+            if looked.layout.problem:
+                self.seen.append(Seen(disk, looked.device, looked.layout.problem))
+            for look in looked.looks:
+                found += self._look(looked.layout, look)
         return found
 
-    def _fetch(self, device: str, start: int = 0) -> volumes.Fetch:
-        return lambda offset, length: self.appliance.read_device(device, start + offset, length)
+    def _saw(self, look: Look, what: str) -> list[WindowsVolume]:
+        self.seen.append(Seen(look.partition.disk, look.partition.device, what, look.kind))
+        return []
 
-    def fetch_from(self, volume: WindowsVolume) -> volumes.Fetch:
-        """Bytes of a volume, by way of its disk."""
-        return self._fetch(self.appliance.devices[volume.disk], volume.partition.start)
-
-    def _look(self, device: str, layout: Layout, partition: Partition) -> list[WindowsVolume]:
-        special = _special(partition)
-        if special is not None:
-            self.seen.append(special)
-            return []
-        kind = volumes.identify(self._fetch(device, partition.start)(0, volumes.FIRST_BYTES))
-        what = volumes.WORDS[kind]
-        if kind not in ("ntfs", "fat"):
-            self.seen.append(Seen(partition.disk, partition.device, what, kind))
-            return []
-        file_system: FileSystem = "ntfs" if kind == "ntfs" else "fat"
-        likely = _likely_roots(self._fetch(device, partition.start)) if kind == "ntfs" else None
-        if likely == ():
-            self.seen.append(Seen(partition.disk, partition.device, f"{what} without Windows", kind))
-            return []
+    def _look(self, layout: Layout, look: Look) -> list[WindowsVolume]:
+        partition = look.partition
+        if look.kind not in ("ntfs", "fat"):
+            return self._saw(look, look.what)
+        if look.likely == ():
+            return self._saw(look, f"{look.what} without Windows")
+        file_system: FileSystem = "ntfs" if look.kind == "ntfs" else "fat"
         try:
             self.appliance.mount(partition.device, file_system)
         except (CannotOpenError, FailedError) as problem:
             if problem.code != "appliance-call":
                 raise
-            self.seen.append(
-                Seen(
-                    partition.disk,
-                    partition.device,
-                    f"{what} that cannot be mounted ({problem.message.splitlines()[0]})",
-                )
-            )
-            return []
+            return self._saw(look, f"{look.what} that cannot be mounted ({problem.message.splitlines()[0]})")
         self.mounted = partition.device
-        roots = self._roots(likely)
-        words = f"{what} with {', '.join(root for root, _ in roots)}" if roots else f"{what} without Windows"
-        self.seen.append(Seen(partition.disk, partition.device, words, kind))
+        roots = self._roots(look.likely)
+        folders = ", ".join(root for root, _ in roots)
+        self._saw(look, f"{look.what} with {folders}" if roots else f"{look.what} without Windows")
         free = self.appliance.free_space()
         return [
             WindowsVolume(
                 partition.disk, partition.device, file_system, layout.table, partition, root, config,
-                _hive_files(config, self.appliance.list(config)), "unknown", free,
+                _hive_files(config, self.appliance.list(config)), "unknown", free, state=look.state,
             )
             for root, config in roots
         ]  # fmt: skip
@@ -207,7 +186,7 @@ class _Search:
         """The Windows folders of what is mounted, each with its config folder."""
         roots = []
         for name in sorted(self.appliance.list("/") if likely is None else likely, key=_likely_first):
-            if _never(name):
+            if never_windows(name):
                 continue
             held = self.appliance.stat(f"/{name}")
             if held is None or held.kind != "folder":
@@ -224,28 +203,6 @@ class _Search:
         return roots
 
 
-def _likely_roots(fetch: volumes.Fetch) -> tuple[str, ...] | None:
-    """The top folders with System32/config in them, told without mounting; None where that fails.
-
-    Mounting costs about a second under emulation, and most volumes hold no Windows.
-    """
-    try:
-        folders = NtfsFolders(fetch)
-        likely = []
-        for top in folders.children():
-            system = folders.lookup(top.record, "System32") if top.folder and not _never(top.name) else None
-            if system is not None and folders.lookup(system.record, "config") is not None:
-                likely.append(top.name)
-        return tuple(likely)
-    except ValueError:
-        return None
-
-
-def _never(name: str) -> bool:
-    """Whether a top folder of this name is never a Windows."""
-    return fold(name) in _NEVER or name.startswith("$") or name == "."
-
-
 def _likely_first(name: str) -> tuple[bool, str]:
     return (fold(name) not in _LIKELY, fold(name))
 
@@ -257,29 +214,9 @@ def _is_preinstallation(source: FileSource) -> bool:
     """
     try:
         hive = HiveReader(source)
-        sets = [name for name in names(hive.root.subkeys()) if fold(name).startswith("CONTROLSET")]
-        return any(find(hive, rf"{name}\Control\MiniNT") is not None for name in sets)
+        return find(hive, r"ControlSet001\Control\MiniNT") is not None
     except HiveError:
         return False
-
-
-def _special(partition: Partition) -> Seen | None:
-    """Partitions that are told by their type and never hold a Windows that can be changed."""
-
-    def seen(what: str, kind: Literal["dynamic", "storage-spaces", "none"] = "none") -> Seen:
-        return Seen(partition.disk, partition.device, what, kind)
-
-    if partition.type == LDM_MBR or partition.type in LDM_GPT:
-        return seen("part of a dynamic disk (LDM)", "dynamic")
-    if partition.type == STORAGE_SPACES:
-        return seen("part of Storage Spaces", "storage-spaces")
-    if partition.type == ESP:
-        return seen("the EFI system partition")
-    if partition.type == MICROSOFT_RESERVED:
-        return seen("the Microsoft reserved partition")
-    if partition.type in RECOVERY:
-        return seen("a recovery partition")
-    return None
 
 
 def _hive_files(config: str, listed: Sequence[str]) -> dict[str, str]:
@@ -296,9 +233,8 @@ def _examined(
     saved = False
     files = GuestFiles(appliance, volume.kind)
     if volume.kind == "ntfs":
-        state = hazards.state_of(search.fetch_from(volume))
-        found += hazards.of_state(state)
-        saved = state is not None and state.log == "cached"
+        found += hazards.of_state(volume.state)
+        saved = volume.state is not None and volume.state.log == "cached"
         found += hazards.of_hive_attributes(files, volume.hives)
     session = files.read_start(HIBERNATION_FILE, 4)
     saved = saved or volumes.is_hibernated(session)
@@ -310,7 +246,7 @@ def _examined(
         volume,
         hazards=tuple(found),
         discard_hibernation=discard,
-        firmware=_firmware(search.layouts),
+        firmware=_firmware([looked.layout for looked in search.surveys]),
         seen=tuple(search.seen),
     )
 

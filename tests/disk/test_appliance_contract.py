@@ -161,8 +161,10 @@ def test_writes_creates_and_removes(appliance: Appliance, device: str) -> None:
     appliance.write("/made/large", len(large) + 3, b"grown")
     expected = large[:100] + b"patched" + large[107:] + bytes(3) + b"grown"
     appliance.sync()
-    appliance.drop_caches()
+    appliance.reopen()
+    assert not appliance.writable()
     assert appliance.read("/made/large", 0, len(expected) + 1) == expected
+    mounted(appliance, device)
     appliance.create("/made/large", b"shorter")
     appliance.create("/made/empty", b"")
     assert appliance.read("/made/large", 0, 100) == b"shorter"
@@ -278,10 +280,10 @@ def test_first_boot_files_cannot_be_changed_by_users(appliance: Appliance) -> No
 
 
 def test_a_tree_of_files_is_put_at_once_and_proved(appliance: Appliance) -> None:
-    appliance.mount(NTFS, "ntfs", writable=True)
     files = GuestFiles(appliance, "ntfs")
     tree = {"engine.cmd": b"@echo off\r\n", "steps/100 a.cmd": b"rem", "data/deep/names.txt": b""}
     for content in (b"first", b"second, and longer"):
+        appliance.mount(NTFS, "ntfs", writable=True)
         spelt = files.put_tree("/tree", tree | {"again.txt": content})
         files.settle()
         files.verify_tree("/tree", tree | {"again.txt": content})

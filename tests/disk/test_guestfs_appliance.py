@@ -16,7 +16,8 @@ import pytest
 from p2vprep.disk import accel, guestfs_appliance, watch
 from p2vprep.disk.accel import Accelerator
 from p2vprep.disk.appliance import launch
-from p2vprep.disk.guestfs_appliance import GuestfsAppliance, describe_version, device_name
+from p2vprep.disk.guestfs_appliance import GuestfsAppliance, describe_version
+from p2vprep.disk.partitions import device_name
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError
 
 KVM = Accelerator("kvm")

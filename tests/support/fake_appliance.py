@@ -24,8 +24,7 @@ from p2vprep.core.registry import fold
 from p2vprep.core.volumes import FIRST_BYTES, identify, is_hibernated, ntfs_state
 from p2vprep.disk.accel import Accelerator
 from p2vprep.disk.appliance import MEMORY, FileSystem, Stat
-from p2vprep.disk.guestfs_appliance import device_name
-from p2vprep.disk.partitions import Partition, read_layout
+from p2vprep.disk.partitions import Partition, device_name, read_layout
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError
 from p2vprep.events import Sink, silent
 from testdata.kit.disks import DiskSpec, VolumeSpec, make_blank, slots
@@ -152,6 +151,7 @@ class FakeAppliance:
         self._volume: _Volume | None = None
         self._kind: FileSystem = "ntfs"
         self._writable = False
+        self._device = ""
         self._closed = False
         self.devices = tuple(device_name(index) for index in range(len(stores)))
         self.accelerator = accelerator
@@ -191,7 +191,7 @@ class FakeAppliance:
             volume = _Volume(store, partition, partition.size or 1 << 40)
         except ValueError as problem:
             raise self._refused(f"mount: {device}: {problem}") from problem
-        self._volume, self._kind, self._writable = volume, kind, writable
+        self._volume, self._kind, self._writable, self._device = volume, kind, writable, device
         if kind == "ntfs" and writable:
             self._writable = self._clear_session(volume, fetch, discard=discard_hibernation)
 
@@ -361,8 +361,9 @@ class FakeAppliance:
         if self._volume is not None and self._writable:
             self._volume.flush()
 
-    def drop_caches(self) -> None:
-        """Everything is read from the store anyway."""
+    def reopen(self) -> None:
+        self._mounted()
+        self.mount(self._device, self._kind)
 
     def close(self) -> None:
         if not self._closed:
