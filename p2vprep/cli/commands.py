@@ -23,10 +23,10 @@ from p2vprep.cli.render_inspect import inspection_view
 from p2vprep.cli.render_misc import doctor_view, history_view, run_summary, verification_view
 from p2vprep.cli.render_plan import plan_view
 from p2vprep.cli.running import run
-from p2vprep.core.model import Plan
+from p2vprep.core.model import FileChange, Plan
 from p2vprep.core.regtext import write as write_reg
 from p2vprep.errors import ExitStatus, UsageError
-from p2vprep.events import Sink
+from p2vprep.events import Note, Sink
 
 
 def _output(given: dict[str, Any]) -> Output:
@@ -93,6 +93,8 @@ def plan(images: tuple[Path, ...], target: Path | None, form: str, **given: Any)
         if target is not None:
             engine.require_place(target)
         planned = engine.plan(images, to_options(given), sink)
+        if form == "reg" and any(isinstance(change, FileChange) for change in planned.plan.changes):
+            sink(Note(_WITHOUT_FILES))
         if target is not None:
             engine.write_new_file(target, _in_form(planned, "json" if form == "text" else form))
         if output.as_json:
@@ -106,6 +108,12 @@ def plan(images: tuple[Path, ...], target: Path | None, form: str, **given: Any)
         return ExitStatus.OK
 
     run(_output(given), work)
+
+
+_WITHOUT_FILES = (
+    "A .reg file holds registry values only. The first-boot files are no part of it, so nothing would give "
+    "parked services back; plan with --no-first-boot for a .reg file to import."
+)
 
 
 def _in_form(planned: engine.Planned, form: str) -> bytes:
