@@ -7,6 +7,7 @@ the callers, except for the last steps that all moves share.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -166,7 +167,7 @@ class OpenRun:
 
     def land(self) -> None:
         """From ``committed`` to ``done``: overlays removed, a new image gets its name."""
-        self._remove_overlays()
+        self.remove_overlays()
         for number, disk in enumerate(self.run.disks):
             if disk.final is not None:
                 self._name_output(number, disk)
@@ -174,7 +175,7 @@ class OpenRun:
 
     def end(self, state: RunState, note: str) -> None:
         """From anywhere to ``discarded`` or ``rolled-back``: overlays and unfinished copies removed."""
-        self._remove_overlays()
+        self.remove_overlays()
         for disk in self.run.disks:
             if disk.final is not None:
                 part = self.folder.resolve(disk.path)
@@ -190,7 +191,8 @@ class OpenRun:
                 if path.exists():
                     self.host.durable.remove(path, "remove-undo")
 
-    def _remove_overlays(self) -> None:
+    def remove_overlays(self) -> None:
+        """The redo data are gone when this returns, durably; the images are not touched."""
         for leftover in self.folder.run_folder(self.run).glob("replayed-*"):
             shutil.rmtree(leftover)
         if self.folder.run_folder(self.run).is_dir():
@@ -261,10 +263,15 @@ def as_failure(what: str, subject: Path) -> Iterator[None]:
     except OSError as problem:
         raise FailedError(
             f"{what}: {problem.strerror or problem}.",
-            code="no-space" if problem.errno in (28, 122) else "storage-failed",
+            code=storage_code(problem),
             subject=shown(problem.filename or subject),
             hint="Check the storage and its free space, then try again.",
         ) from problem
+
+
+def storage_code(problem: OSError) -> str:
+    """The stable code for a failure of the storage."""
+    return "no-space" if problem.errno in (errno.ENOSPC, errno.EDQUOT) else "storage-failed"
 
 
 def _words(disk: Image, ranges: Collection[undo.Range]) -> list[str]:

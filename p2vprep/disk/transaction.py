@@ -54,7 +54,7 @@ from p2vprep.disk.preflight import (
     refuse_unfinished,
     targets_of,
 )
-from p2vprep.disk.run import OpenRun, as_failure, stamps
+from p2vprep.disk.run import OpenRun, as_failure, stamps, storage_code
 from p2vprep.disk.scratch import readable, replayed, scratch
 from p2vprep.disk.signals import deferred, interrupted
 from p2vprep.disk.state import (
@@ -353,8 +353,7 @@ def _copy(image: Image, part: Path, entry: DiskEntry, folder: Path) -> Image:
 def _go_back(opened: OpenRun, undos: tuple[Undo, ...], problem: P2vprepError | OSError) -> None:
     """After a failed commit: puts everything back and raises FailedError, or NeedsRecoverError."""
     try:
-        opened.settle()
-        opened.back(undos)
+        _write_back(opened, undos)
         opened.end(RunState.ROLLED_BACK, f"The commit failed: {_words(problem)}")
     except (P2vprepError, OSError) as second:
         raise NeedsRecoverError(
@@ -364,7 +363,7 @@ def _go_back(opened: OpenRun, undos: tuple[Undo, ...], problem: P2vprepError | O
             changed="The disk may be partly changed. Do not start the machine.",
             hint="Mend the cause, then run `p2vprep recover` on the image.",
         ) from problem
-    code = problem.code if isinstance(problem, P2vprepError) else "storage-failed"
+    code = problem.code if isinstance(problem, P2vprepError) else storage_code(problem)
     raise FailedError(
         f"The commit failed: {_words(problem)}",
         code=code,
@@ -372,6 +371,17 @@ def _go_back(opened: OpenRun, undos: tuple[Undo, ...], problem: P2vprepError | O
         changed="The disk is as it was before.",
         hint=problem.hint if isinstance(problem, P2vprepError) else "Check the storage and its free space.",
     ) from problem
+
+
+def _write_back(opened: OpenRun, undos: tuple[Undo, ...]) -> None:
+    """Goes back; on a full storage once more with the room that the overlays took."""
+    try:
+        opened.settle()
+        opened.back(undos)
+    except (P2vprepError, OSError):
+        opened.remove_overlays()
+        opened.settle()
+        opened.back(undos)
 
 
 def _left_behind(path: Path, problem: OSError) -> NeedsRecoverError:
@@ -387,6 +397,8 @@ def _left_behind(path: Path, problem: OSError) -> NeedsRecoverError:
 def _words(problem: BaseException) -> str:
     if isinstance(problem, P2vprepError):
         return f"{problem.message} ({problem.code})"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
     return f"{type(problem).__name__}: {problem}"
 
 

@@ -76,6 +76,10 @@ def test_commit_tool_killed(folder: Path) -> None:
     assert scenarios.commit_tool_killed(Bench(folder, ["vhd", "vmdk"]), 4, seed=3).sound().tried == 4
 
 
+def test_applies_at_once(folder: Path) -> None:
+    assert scenarios.applies_at_once(Bench(folder, ["raw", "vhd"]), 2, seed=1).sound().tried == 2
+
+
 @pytest.mark.parametrize("formats", [["raw"], pytest.param(["raw", "raw"], marks=pytest.mark.long)])
 def test_power_lost_at_every_point(folder: Path, formats: list[str]) -> None:
     row = scenarios.power_lost_at_every_point(Bench(folder, formats), seed=5).sound()
@@ -97,8 +101,8 @@ def test_full_file_system(folder: Path, tmp_path: Path, name: str) -> None:
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("mounting a small file system needs root")
     try:
-        fills = [0, 4096, 64 << 10, 600 << 10, 1500 << 10, 2 << 20, 3 << 20, 8 << 20]
-        row = scenarios.full_file_system(Bench(folder, [name]), tmp_path, size, fills).sound()
+        rooms, points = [0, 200 << 10, 8 << 20], ["start", "commit-0:before"]
+        row = scenarios.full_file_system(Bench(folder, [name]), tmp_path, size, rooms, points).sound()
         assert row.ends["before"] > 0
         assert row.ends["planned"] > 0
     finally:

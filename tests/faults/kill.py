@@ -33,7 +33,7 @@ def at_point(action: Action, number: int) -> Ended:
             os.kill(os.getpid(), signal.SIGKILL)
         passed += 1
 
-    return _wait(_fork(action, hook))
+    return wait(_fork(action, hook))
 
 
 def after(action: Action, seconds: float, *, from_point: str | None = None) -> Ended:
@@ -51,7 +51,12 @@ def after(action: Action, seconds: float, *, from_point: str | None = None) -> E
     os.close(reader)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
-    return _wait(child)
+    return wait(child)
+
+
+def start(action: Action) -> int:
+    """Starts a child that is not killed; returns its id."""
+    return _fork(action, lambda _name: None)
 
 
 def _fork(action: Action, hook: Hook) -> int:
@@ -70,7 +75,8 @@ def _fork(action: Action, hook: Hook) -> int:
     os._exit(0)
 
 
-def _wait(child: int) -> Ended:
+def wait(child: int) -> Ended:
+    """Waits for a child and tells how it ended."""
     _pid, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return Ended(os.WTERMSIG(status) == signal.SIGKILL, -os.WTERMSIG(status))

@@ -264,29 +264,72 @@ def _apply_failing(row: Row, machine: Machine, what: str, hook: Callable[[str], 
     row.add(machine, what, sides)
 
 
-def full_file_system(bench: Bench, mount: Path, size: int, fills: Sequence[int]) -> Row:
-    """A small file system (mounted by the caller) filled up to some room: images and state folder on it."""
-    row = Row(f"file system full ({_names(bench)}, {size >> 20} MiB)")
-    for room in fills:
-        machine = bench.model.copied(mount / "machine")
-        filler = mount / "filler"
-        found = os.statvfs(mount)
-        with filler.open("wb") as stream:
-            left = found.f_bavail * found.f_frsize - room
-            while left > 0:
-                left -= stream.write(bytes(min(left, 1 << 20)))
-        sides: Sequence[str] = ["planned"]
-        try:
-            apply(machine)
-        except NeedsRecoverError:
-            filler.unlink()
-            mended(machine)
-            sides = ["before", "planned"]
-        except P2vprepError:
-            sides = ["before"]
-        filler.unlink(missing_ok=True)
-        row.add(machine, f"{room >> 10} KiB free", sides)
+FILL_POINTS = ("start", "edit:before", "undo-data:undo-0.data:before", "commit-0:before", "read-back:before")
+
+
+def full_file_system(
+    bench: Bench, mount: Path, size: int, rooms: Sequence[int], points: Sequence[str] = FILL_POINTS
+) -> Row:
+    """A small file system (mounted by the caller) that somebody fills up to some room at some point.
+
+    Images and state folder lie on it. What filled it stays there while the run goes back.
+    """
+    row = Row(f"file system full at {len(points)} moments ({_names(bench)}, {size >> 20} MiB)")
+    for point in points:
+        for room in rooms:
+            machine = bench.model.copied(mount / "machine")
+            filler = mount / "filler"
+            sides: Sequence[str] = ["planned"]
+            try:
+                if point == "start":
+                    _fill(filler, room)
+                apply(machine, partial(_fill_at, point, filler, room))
+            except NeedsRecoverError:
+                filler.unlink()
+                mended(machine)
+                sides = ["before", "planned"]
+            except P2vprepError:
+                sides = ["before"]
+            filler.unlink(missing_ok=True)
+            row.add(machine, f"{room >> 10} KiB free at {point}", sides)
     return row
+
+
+def _fill_at(point: str, filler: Path, room: int, name: str) -> None:
+    if name == point:
+        _fill(filler, room)
+
+
+def _fill(filler: Path, room: int) -> None:
+    """Writes until only that many bytes are free."""
+    found = os.statvfs(filler.parent)
+    with filler.open("wb", buffering=0) as stream:
+        left = found.f_bavail * found.f_frsize - room
+        while left > 0:
+            left -= stream.write(bytes(min(left, 1 << 20)))
+
+
+def applies_at_once(bench: Bench, tries: int, seed: int) -> Row:
+    """Two applies start together: one goes through, the other too, afterwards, or is refused."""
+    row = Row(f"two applies at once ({_names(bench)})")
+    chance = random.Random(seed)
+    for _number in range(tries):
+        machine = bench.machine()
+        first = kill.start(partial(_apply_unless_refused, machine))
+        time.sleep(chance.uniform(0, 0.2))
+        second = kill.start(partial(_apply_unless_refused, machine))
+        ended = [kill.wait(child).status for child in (first, second)]
+        if sorted(ended) not in ([0, 0], [0, 5]):
+            row.broken.append(f"exit statuses {ended}")
+        row.add(machine, f"exit statuses {ended}", ["planned"])
+    return row
+
+
+def _apply_unless_refused(machine: Machine, hook: Callable[[str], None]) -> None:
+    try:
+        apply(machine, hook)
+    except RefusedError:
+        os._exit(5)
 
 
 def commit_tool_killed(bench: Bench, tries: int, seed: int) -> Row:
