@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from typing import TextIO
+from typing import IO, TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -74,7 +74,26 @@ class Output:
 def _console(stream: TextIO, *, stderr: bool) -> Console:
     """Into a pipe or a file, lines may be longer than on a terminal that nobody can see."""
     wide = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(stderr=stderr, highlight=False, width=wide)
+    return _Pipe(stderr=stderr, highlight=False, width=wide)
+
+
+class _Pipe(Console):
+    """A console whose reader may go away: an error for what was asked for, nothing for progress."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        to_nowhere(self.file)
+        if not self.stderr:
+            raise BrokenPipeError
+
+
+def to_nowhere(stream: IO[str]) -> None:
+    """Nobody reads the stream any more: what is still to be written, also at the exit, is dropped."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
 
 
 def _subject(problem: P2vprepError) -> str:

@@ -34,6 +34,13 @@ class Progress:
         self._stop()
 
     def _handle(self, event: Event) -> None:
+        """Shows an event. Where that is impossible (a log on a full disk) the work goes on unseen."""
+        try:
+            self._show(event)
+        except OSError:
+            self._console.quiet = True
+
+    def _show(self, event: Event) -> None:
         if isinstance(event, StepStarted):
             self._started[event.text] = self._clock()
             self._live(event.text)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from p2vprep.cli.output import Output
+from p2vprep.cli.output import Output, to_nowhere
 from p2vprep.cli.progress import Progress
 from p2vprep.errors import ExitStatus, Interrupted, P2vprepError
 from p2vprep.events import Sink
@@ -18,29 +18,36 @@ Work = Callable[[Output, Sink], ExitStatus]
 
 def run(output: Output, work: Work) -> NoReturn:
     """Does the work and exits with its status, or with that of the error it raised."""
-    progress = Progress(output.err, output.verbose)
     try:
-        with progress as sink:
-            status = int(work(output, sink))
-    except Interrupted as stop:
-        output.error(stop)
-        status = 128 + stop.signal_number
-    except P2vprepError as problem:
-        output.error(problem)
-        status = int(problem.exit_status)
-    except KeyboardInterrupt:
-        output.error(Interrupted(2, "stopped by Ctrl-C"))
-        status = 130
+        status = _status(output, work)
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing to tell it, also not at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
+        to_nowhere(sys.stdout)
+        status = 128 + signal.SIGPIPE
+    sys.exit(status)
+
+
+def _status(output: Output, work: Work) -> int:
+    try:
+        with Progress(output.err, output.verbose) as sink:
+            return int(work(output, sink))
+    except Interrupted as stop:
+        output.error(stop)
+        return 128 + stop.signal_number
+    except P2vprepError as problem:
+        output.error(problem)
+        return int(problem.exit_status)
+    except KeyboardInterrupt:
+        output.error(Interrupted(signal.SIGINT, "stopped by Ctrl-C"))
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        raise
     except Exception as bug:  # noqa: BLE001 - the outermost place: a bug must end with its own status
         output.error(_as_bug(bug))
         if output.verbose:
             traceback.print_exc()
-        status = int(ExitStatus.BUG)
-    sys.exit(status)
+        return int(ExitStatus.BUG)
 
 
 class InternalError(P2vprepError):
