@@ -1,8 +1,9 @@
 r"""The dependency guard: what a profile may switch off and what not, whatever it says.
 
-Refused are members of the never-list, boot- and system-start drivers, drivers
-that ship with Windows for controllers, drivers that a class or device filter
-list still names, and everything whose loss would keep a service from starting
+Refused are members of the never-list, boot- and system-start drivers (but for
+those of a hypervisor alone, where the profile says so), drivers that ship with
+Windows for controllers, drivers that a class or device filter list still names,
+and everything whose loss would keep a service from starting
 that starts by itself, a boot driver, or a member of the never-list. A service
 at demand start still serves its dependants (the service manager starts it for
 them), one that is disabled makes them all fail (1058, 1068): so only start
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from p2vprep.core.model import ControlSet, Guest, Service, Start
-from p2vprep.core.never import in_box, never
+from p2vprep.core.never import guest_boot_driver, in_box, never
 from p2vprep.core.registry import fold
 
 
@@ -26,6 +27,8 @@ class Wish:
     service: Service
     start: int
     temporary: bool = False
+    boot_start: bool = False
+    """Whether the profile says that it may be a driver of boot or system start."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def judge(
     granted: dict[str, Wish] = {}
     for wish in wishes:
         name = fold(wish.service.name)
-        refusal = refuse_alone(wish.service, control_set, guest, removed_filters)
+        refusal = refuse_alone(wish.service, control_set, guest, removed_filters, boot_start=wish.boot_start)
         if refusal is None:
             granted[name] = wish
         else:
@@ -78,9 +81,18 @@ def judge(
 
 
 def refuse_alone(
-    service: Service, control_set: ControlSet, guest: Guest, removed_filters: frozenset[str] = frozenset()
+    service: Service,
+    control_set: ControlSet,
+    guest: Guest,
+    removed_filters: frozenset[str] = frozenset(),
+    *,
+    boot_start: bool = False,
 ) -> Refusal | None:
-    """The refusal that a service deserves whatever else is switched off, or None."""
+    """The refusal that a service deserves whatever else is switched off, or None.
+
+    A driver of boot or system start may go only where the profile says so
+    (``boot_start``) and the guard knows it as one of a hypervisor alone.
+    """
     if reason := never(service, guest):
         return Refusal(service.name, "never-disable", f"{service.name} is never switched off: {reason}")
     if in_box(service):
@@ -89,7 +101,7 @@ def refuse_alone(
             "in-box-driver",
             f"{service.name} ships with Windows and may be what the target's controller needs",
         )
-    if is_boot_driver(service):
+    if is_boot_driver(service) and not (boot_start and guest_boot_driver(service)):
         return Refusal(
             service.name,
             "boot-driver",

@@ -102,6 +102,36 @@ IN_BOX_DRIVERS: tuple[str, ...] = _names(
 """Drivers Windows ships for hardware of other makers, and its own: a target's controller may need them."""
 
 
+IN_BOX_FILTERS: tuple[str, ...] = _names(
+    "partmgr fvevol iorate storqosflt wcifs EhStorClass storflt vmstorfl volsnap rdyboost spldr volmgrx "
+    "kbdclass mouclass redbook imapi ksthunk irenum scfilter WpdUpFltr SpatialGraphFilter bthenum "
+    "serenum agp440 ndistapi ptilink"
+)
+"""Filters of classes and devices that ship with Windows; the kinds seen in the lists of XP to 10 hives."""
+
+GUEST_BOOT_DRIVERS: tuple[str, ...] = _names(
+    "xenfilt xenbus xenvbd xendisk xen xencrsh scsifilt rhelscsi rhelfltr prl_strg prl_boot prl_scsi "
+    "prl_pv32 prl_pv64 prl_memdev prl_tg prl_fs vmci vsock vmhgfs vmrawdsk vm3dmp_loader vsepflt vnetflt "
+    "vnetWFP vmx_svga vm3dmp VBoxGuest VBoxSF VBoxVideo VBoxWddm BALLOON VirtioFsDrv"
+)
+"""Drivers of hypervisors that start with Windows and serve nothing but devices of their hypervisor.
+
+Only these may a profile disable with ``boot-start``: none ships with Windows, and the disk of
+another machine does not hang on them once they are in no filter list. What carries the disk there
+as well (pvscsi, viostor, vioscsi, storvsc, LSI) is not among them.
+"""
+
+
+def in_box_filter(name: str) -> bool:
+    """Whether a filter of this name ships with Windows."""
+    return any(name_matches(known, name) for known in IN_BOX_FILTERS)
+
+
+def guest_boot_driver(service: Service) -> bool:
+    """Whether a driver belongs to a hypervisor alone, so that it may go although it starts with Windows."""
+    return service.kind == "driver" and any(name_matches(name, service.name) for name in GUEST_BOOT_DRIVERS)
+
+
 def never(service: Service, guest: Guest) -> str | None:
     """Why a service is on the never-list, or None."""
     return next((entry.reason for entry in NEVER if entry.meets(service, guest)), None)

@@ -43,7 +43,7 @@ from p2vprep.core.selection import Selection, as_given_back, select
 Item = TypeVar("Item")
 WhichSets = Literal["boot", "all"]
 _LAST_WITH_SILENT_FALLBACK = (6, 1)
-_SERVICE_KINDS = frozenset({"disable", "park", "demand"})
+_SERVICE_KINDS = frozenset({"disable", "park", "demand", "filter-remove"})
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from p2vprep.core.conditions import fits, targets, why_not
-from p2vprep.core.documents.actions import ParkTarget, ServiceTarget
+from p2vprep.core.documents.actions import DisableTarget, ParkTarget, ServiceTarget
 from p2vprep.core.documents.patterns import is_wildcard, name_matches
+from p2vprep.core.filterlists import Removal, plan_removals
 from p2vprep.core.guard import Judgement, Wish, judge
 from p2vprep.core.model import ControlSet, Facts, Guest, Hazard, Service, Skip, Start
 from p2vprep.core.profiles import Choices, OwnedAction
@@ -34,6 +35,7 @@ class Intent:
     start: int
     owner: str
     why: str
+    boot_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Selection:
     intents: tuple[Intent, ...] = ()
     skips: tuple[Skip, ...] = ()
     hazards: tuple[Hazard, ...] = ()
+    filters: tuple[Removal, ...] = ()
 
     def of(self, *kinds: IntentKind) -> tuple[Intent, ...]:
         return tuple(intent for intent in self.intents if intent.kind in kinds)
@@ -68,7 +71,9 @@ def as_given_back(facts: Facts, control_set: ControlSet) -> ControlSet:
 def select(
     guest: Guest, control_set: ControlSet, system: Hive, actions: Sequence[OwnedAction], choices: Choices
 ) -> Selection:
-    """Finds the services of all disable, park and demand actions and asks the guard.
+    """Finds the services and filters that the actions mean and asks the guard about the services.
+
+    A driver that leaves every filter list in the same plan is no filter to the guard.
 
     ``control_set`` is the one of :func:`as_given_back`.
     """
@@ -87,16 +92,21 @@ def select(
                 skips.append(found)
     intents, beaten = _one_each(wanted)
     changing = [intent for intent in intents if intent.service.start != intent.start]
-    judgement = judge(
-        control_set,
-        guest,
-        [Wish(intent.service, intent.start, temporary=intent.kind == "park") for intent in changing],
-    )
+    filters = plan_removals(guest, control_set, system, actions, choices)
+    wishes = [
+        Wish(intent.service, intent.start, intent.kind == "park", intent.boot_start) for intent in changing
+    ]
+    judgement = judge(control_set, guest, wishes, filters.gone)
     refused = list(_refused(intents, judgement, control_set))
     return Selection(
         intents=tuple(i for i in intents if fold(i.service.name) not in judgement.refusals),
-        skips=(*skips, *beaten, *(skip for skip, _hazard in refused)),
-        hazards=(*(hazard for _skip, hazard in refused), *_stopped(intents, judgement, control_set)),
+        skips=(*skips, *beaten, *(skip for skip, _hazard in refused), *filters.skips),
+        hazards=(
+            *(hazard for _skip, hazard in refused),
+            *_stopped(intents, judgement, control_set),
+            *filters.hazards,
+        ),
+        filters=filters.removals,
     )
 
 
@@ -125,7 +135,8 @@ def _intent(owned: OwnedAction, target: ServiceTarget, service: Service, guest: 
         return Intent(service, "park", _parked_start(service, target, guest), owned.name, why)
     if kind == "demand":
         return Intent(service, "demand", max(service.start, Start.DEMAND), owned.name, why)
-    return Intent(service, "disable", Start.DISABLED, owned.name, why)
+    boot_start = isinstance(target, DisableTarget) and target.boot_start
+    return Intent(service, "disable", Start.DISABLED, owned.name, why, boot_start)
 
 
 def _named_exactly(target: ServiceTarget, service: Service) -> bool:
@@ -157,7 +168,9 @@ def _one_each(wanted: Sequence[Intent]) -> tuple[list[Intent], list[Skip]]:
             chosen[name] = intent
         elif other.kind == intent.kind:
             why = other.why if intent.why in other.why else f"{other.why}; {intent.why}"
-            chosen[name] = replace(other, start=max(other.start, intent.start), why=why)
+            boot_start = other.boot_start or intent.boot_start
+            start = max(other.start, intent.start)
+            chosen[name] = replace(other, start=start, why=why, boot_start=boot_start)
         else:
             skips.append(
                 Skip(

@@ -12,7 +12,15 @@ from p2vprep.core.guard import (
     why_it_must_live,
 )
 from p2vprep.core.model import ControlSet, Guest, Role, Service, Start
-from p2vprep.core.never import IN_BOX_DRIVERS, NEVER, in_box, never
+from p2vprep.core.never import (
+    GUEST_BOOT_DRIVERS,
+    IN_BOX_DRIVERS,
+    NEVER,
+    guest_boot_driver,
+    in_box,
+    in_box_filter,
+    never,
+)
 from p2vprep.core.registry import fold
 from tests.support.machines import DRIVER, FILE_SYSTEM, SERVICE, Machine
 
@@ -276,3 +284,15 @@ def test_who_must_go_on_starting(name: str, start: Start, kind: int, lives: bool
 def test_every_entry_has_a_reason_and_names() -> None:
     assert all(len(entry.reason) > 20 and entry.names for entry in NEVER)
     assert len(set(map(fold, IN_BOX_DRIVERS))) == len(IN_BOX_DRIVERS)
+
+
+def test_no_driver_of_windows_is_known_as_one_of_a_hypervisor_alone() -> None:
+    _set, guest = parts(Machine())
+    for name in GUEST_BOOT_DRIVERS:
+        driver = service(Machine().service(name, Start.BOOT, DRIVER), name)
+        assert guest_boot_driver(driver)
+        assert not in_box(driver)
+        assert not in_box_filter(name)
+        assert never(driver, guest) is None
+    program = service(Machine().service("xenbus", Start.AUTO, SERVICE), "xenbus")
+    assert not guest_boot_driver(program)

@@ -160,15 +160,16 @@ def test_drivers_that_start_the_machine_are_refused_whatever_the_profile_says() 
     assert {hazard.code for hazard in plan.hazards} == {"boot-driver"}
 
 
-def test_a_drive_filter_stays_until_it_is_out_of_its_list() -> None:
+def test_a_drive_filter_leaves_its_list_and_is_disabled_in_one_plan() -> None:
     machine = machine_with(tuple(one for one in HPE_PROLIANT if one.name == "hpdskflt"))
     assert isinstance(machine.hive, ChangedHive)
     machine.hive.put(DISK_CLASS, "UpperFilters", Data.multi_sz(["PartMgr", "hpdskflt"]))
     hives = {"SYSTEM": machine.hive}
     plan = finish(draft(machine.facts(), hives, [STORE.get("hpe-proliant")]), hives)
-    assert plan.changes == ()
-    assert [hazard.code for hazard in plan.hazards] == ["still-a-filter"]
-    assert {skip.rule for skip in plan.skips} == {"services", "filter-remove", "uninstall", "value-delete"}
+    after = {change.name: change.after for change in plan.changes if isinstance(change, ValueChange)}
+    assert after == {"UpperFilters": Data.multi_sz(["PartMgr"]), "Start": Data.dword(4)}
+    assert plan.hazards == ()
+    assert {skip.rule for skip in plan.skips} == {"uninstall", "value-delete"}
 
 
 # --- real hives --------------------------------------------------------------------------------

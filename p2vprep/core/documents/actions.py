@@ -106,6 +106,15 @@ class ServiceTarget(Strict):
         return self
 
 
+class DisableTarget(ServiceTarget):
+    """Services to disable. ``boot-start``: also as a driver that starts with Windows.
+
+    The guard allows that only for drivers it knows to belong to a hypervisor alone.
+    """
+
+    boot_start: bool = False
+
+
 class ParkTarget(ServiceTarget):
     """Services to park at ``start``; ``auto`` is demand, or disabled where a trigger starts them."""
 
@@ -240,7 +249,7 @@ class Action(Strict):
     confidence: Confidence = "A"
     when: When = When()
 
-    disable: Annotated[ServiceTarget, _short(ServiceTarget)] | None = None
+    disable: Annotated[DisableTarget, _short(DisableTarget)] | None = None
     park: Annotated[ParkTarget, _short(ParkTarget)] | None = None
     demand: Annotated[ServiceTarget, _short(ServiceTarget)] | None = None
     filter_remove: Annotated[FilterTarget, _short(FilterTarget)] | None = None
