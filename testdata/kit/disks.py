@@ -88,15 +88,19 @@ class DiskSpec:
     def file_name(self) -> str:
         return f"{self.name}-{self._digest()}{_SUFFIX[self.container]}"
 
-    def _digest(self) -> str:
-        state = hashlib.sha256(f"{_VERSION} {self.container} {self.table}".encode())
+    @property
+    def content(self) -> str:
+        """A digest of what the guest sees: equal for disks that differ in name and container only."""
+        state = hashlib.sha256(f"{_VERSION} {self.table}".encode())
         for volume in self.volumes:
-            shape = replace(volume, files={})
-            state.update(repr(shape).encode())
+            state.update(repr(replace(volume, files={})).encode())
             for path, content in sorted(volume.files.items()):
                 state.update(repr((path, len(content))).encode())
                 state.update(hashlib.sha256(content).digest())
-        return state.hexdigest()[:16]
+        return state.hexdigest()
+
+    def _digest(self) -> str:
+        return hashlib.sha256(f"{self.container} {self.content}".encode()).hexdigest()[:16]
 
 
 def windows_disk(
@@ -169,20 +173,22 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _build(specs: Sequence[DiskSpec], cache: Path) -> None:
+    """Fills one raw disk for each content, then makes the containers of it."""
     with tempfile.TemporaryDirectory(dir=cache, prefix=".building-") as text:
         work = Path(text)
-        raws = [work / f"{number}.img" for number in range(len(specs))]
-        for spec, raw in zip(specs, raws, strict=True):
-            make_blank(spec, raw)
-        _fill(specs, raws)
-        for spec, raw in zip(specs, raws, strict=True):
+        contents = {spec.content: spec for spec in specs}
+        raws = {content: work / f"{number}.img" for number, content in enumerate(contents)}
+        for content, spec in contents.items():
+            make_blank(spec, raws[content])
+        _fill(list(contents.values()), list(raws.values()))
+        for spec in specs:
             made = work / spec.file_name
             if spec.container == "raw":
-                raw.rename(made)
+                _sparse_copy(raws[spec.content], made)
             else:
-                command = ["qemu-img", "convert", "-f", "raw", *_CONVERT[spec.container], str(raw), str(made)]
+                options = _CONVERT[spec.container]
+                command = ["qemu-img", "convert", "-f", "raw", *options, str(raws[spec.content]), str(made)]
                 subprocess.run(command, check=True, timeout=300)
-                raw.unlink()
             extent = made.with_name(f"{made.stem}-flat.vmdk")
             if extent.is_file():
                 extent.rename(cache / extent.name)
