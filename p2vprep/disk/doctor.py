@@ -23,7 +23,7 @@ from p2vprep.events import Sink, silent, step
 State = Literal["ok", "warn", "fail"]
 
 SPACE = 2 << 30
-"""Bytes that temporary folders should have free: the appliance's root takes under 1 GiB, the rest is little."""
+"""Bytes that temporary folders should have free: the appliance takes under 1 GiB, the rest is little."""
 
 _APPLIANCE_CACHE = "/var/tmp"  # noqa: S108 - libguestfs keeps its appliance there unless told otherwise
 
