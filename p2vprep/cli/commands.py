@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from p2vprep.core.model import FileChange, Plan
 from p2vprep.core.regtext import write as write_reg
 from p2vprep.errors import ExitStatus, UsageError
 from p2vprep.events import Note, Sink
+
+_TURN = 0.2
+"""Seconds."""
 
 
 def _output(given: dict[str, Any]) -> Output:
@@ -169,11 +173,12 @@ def apply(
 
 
 def _agreed() -> bool:
-    """What the person at the terminal answers; the end of the input is a no."""
-    try:
-        return click.confirm("Apply this plan?", err=True)
-    except click.Abort:
-        return False
+    """What the person at the terminal answers; all but a yes is a no, also the end of the input."""
+    click.echo("Apply this plan? [y/N]: ", nl=False, err=True)
+    # Waiting in short turns: a signal that comes just before a wait would else be obeyed only after it.
+    while not select.select([sys.stdin], [], [], _TURN)[0]:
+        pass
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _require_somebody_to_ask(output: Output) -> None:

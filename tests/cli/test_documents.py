@@ -216,3 +216,14 @@ def test_progress_that_nobody_reads_does_not_stop_the_work(disk: Path) -> None:
         os.close(target)
         assert ran.returncode == 0
         assert json.loads(ran.stdout)["schema"] == f"p2vprep.{arguments[0]}/1"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_fault(disk: Path, closed: str) -> None:
+    done("apply", disk, "--yes")
+    command = f"{sys.executable} -m p2vprep rollback --json {disk} {closed}"
+    ran = subprocess.run(
+        ["sh", "-c", command], capture_output=True, check=False, cwd=Path(__file__).parents[2], text=True
+    )
+    assert (ran.returncode, "Traceback" in ran.stderr) == (0, False)
+    assert [run["state"] for run in done("history", disk)["runs"]] == ["rolled-back"]
