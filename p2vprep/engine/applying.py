@@ -12,8 +12,7 @@ from p2vprep.disk.appliance import Appliance
 from p2vprep.disk.guestfiles import GuestFiles, parts, state_of
 from p2vprep.disk.hive import EditedHive, LoadedHive
 from p2vprep.disk.volume import WindowsVolume, open_for_writing
-from p2vprep.engine.machine import Machine, load_hive
-from p2vprep.engine.options import Options
+from p2vprep.engine.machine import Machine
 from p2vprep.errors import FailedError
 from p2vprep.events import Note, Sink, step
 
@@ -26,14 +25,12 @@ class HiveEdit:
     edited: EditedHive
 
 
-def edit_hives(machine: Machine, plan: Plan, options: Options, sink: Sink) -> tuple[HiveEdit, ...]:
+def edit_hives(machine: Machine, plan: Plan, sink: Sink) -> tuple[HiveEdit, ...]:
     """Edits copies of the hives that the plan changes; each is compared as a whole with what it was."""
     edits = []
     for name in dict.fromkeys(change.hive for change in registry_changes(plan)):
         with step(sink, f"Editing a copy of {name} and comparing it with the original") as outcome:
-            loaded = machine.system
-            if name != "SYSTEM":
-                loaded = load_hive(machine.files, machine.volume, name, options)
+            loaded = machine.whole(name)
             wanted = [change for change in registry_changes(plan) if change.hive == name]
             edited = hive.edit(loaded, wanted)
             edits.append(HiveEdit(loaded, edited))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from p2vprep.core.facts import gather
 from p2vprep.core.model import Facts, Hazard, HiveState
@@ -37,6 +37,8 @@ class Machine:
     software: Hive | None
     facts: Facts
     hazards: tuple[Hazard, ...]
+    options: Options
+    _whole: dict[str, LoadedHive] = field(default_factory=dict, repr=False)
 
     @property
     def hives(self) -> Mapping[str, Hive]:
@@ -48,7 +50,19 @@ class Machine:
 
     @property
     def hive_states(self) -> tuple[HiveState, ...]:
-        return (self.system.state,)
+        """The hives that were loaded whole: SYSTEM, and those that :meth:`whole` was asked for."""
+        return (self.system.state, *(loaded.state for loaded in self._whole.values()))
+
+    def whole(self, name: str) -> LoadedHive:
+        """A hive that is to be edited: downloaded whole, its logs replayed, its structure checked.
+
+        Each is loaded once. Raises HiveError where the hive is missing or damaged.
+        """
+        if name == "SYSTEM":
+            return self.system
+        if name not in self._whole:
+            self._whole[name] = load_hive(self.files, self.volume, name, self.options)
+        return self._whole[name]
 
 
 def open_machine(images: tuple[Image, ...], appliance: Appliance, options: Options, sink: Sink) -> Machine:
@@ -73,6 +87,7 @@ def open_machine(images: tuple[Image, ...], appliance: Appliance, options: Optio
         software=software,
         facts=facts,
         hazards=(*volume.hazards, *system.hazards, *findings),
+        options=options,
     )
 
 

@@ -115,7 +115,7 @@ def apply(
                 if why_not is not None:
                     run.discard(why_not)
                     return receipts.not_applied(planned, options, images, why_not)
-                edits = applying.edit_hives(machine, planned, options, sink)
+                edits = applying.edit_hives(machine, planned, sink)
                 if planned.changes:  # mounting for writing changes a volume
                     applying.write(machine, running, planned, edits, sink)
             made = planning.document(planned, options)

@@ -9,7 +9,7 @@ from p2vprep.core import planner
 from p2vprep.core.detect import Detection, choose_sources, detect
 from p2vprep.core.documents import plan_document
 from p2vprep.core.documents.profile import ProfileKind
-from p2vprep.core.model import Evidence, Facts, Hazard, Plan
+from p2vprep.core.model import Evidence, Facts, FileChange, Hazard, Plan
 from p2vprep.core.profiles import ResolvedProfile
 from p2vprep.engine.machine import Machine
 from p2vprep.engine.options import AUTO, Options
@@ -76,8 +76,21 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
     extra = firstboot.build(draft.first_boot, machine.facts, draft.control_sets)
     states = machine.files.states(planner.file_paths(draft, extra))
     plan = planner.finish(draft, hives, extra, states, machine.hive_states)
+    plan = _with_edited_hives(plan, machine)
     hazards: tuple[Hazard, ...] = (*machine.hazards, *plan.hazards)
     return _with_hazards(plan, hazards), chosen
+
+
+def _with_edited_hives(plan: Plan, machine: Machine) -> Plan:
+    """The plan with the states and hazards of the other hives it changes: these are loaded whole now.
+
+    So a plan is stale where any byte of a hive that it changes is another, and a hive that must
+    not be edited stops the plan and not the work.
+    """
+    names = dict.fromkeys(change.hive for change in plan.changes if not isinstance(change, FileChange))
+    others = [machine.whole(name) for name in names if name != "SYSTEM"]
+    hazards = tuple(hazard for loaded in others for hazard in loaded.hazards)
+    return replace(plan, hives=machine.hive_states, hazards=(*plan.hazards, *hazards))
 
 
 def document(plan: Plan, options: Options) -> dict[str, object]:
