@@ -41,10 +41,12 @@ class Machine:
         if with_logs:
             services |= late.get("services", {})
         _select(hive, self.recipe["control-sets"])
-        for control_set in self.control_sets:
+        present = self.recipe["control-sets"]["present"]
+        for number, control_set in zip(present, self.control_sets, strict=True):
             _identity(hive, control_set, self.recipe)
             for name, entry in services.items():
-                _service(hive, control_set, name, entry)
+                if number in entry.get("sets", present):
+                    _service(hive, control_set, name, entry)
             for adapter in self.recipe.get("adapters", []):
                 _adapter(hive, control_set, adapter)
         _registry(hive, self.recipe.get("registry", {}).get("SYSTEM", {}), self.control_sets)

@@ -19,7 +19,7 @@ from p2vprep.cli.main import main
 from p2vprep.core.documents.profile import load as load_profile
 from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.regf.replay import recover as replay
-from p2vprep.core.registry import MemoryHive
+from p2vprep.core.registry import MemoryHive, fold
 from p2vprep.core.values import Data
 from p2vprep.disk import accel, appliance
 from p2vprep.disk.durable import copy_sparse
@@ -117,7 +117,7 @@ def sample(name: str = NAME) -> DiskSpec:
 
 
 def _is_windows(volume: VolumeSpec) -> bool:
-    return SYSTEM in volume.files
+    return any(fold(path) == fold(SYSTEM) for path in volume.files)
 
 
 def with_files(spec: DiskSpec, files: Mapping[str, bytes | None]) -> DiskSpec:
@@ -127,7 +127,8 @@ def with_files(spec: DiskSpec, files: Mapping[str, bytes | None]) -> DiskSpec:
         held = {path: content for path, content in {**volume.files, **files}.items() if content is not None}
         return replace(volume, files=held)
 
-    return replace(spec, volumes=tuple(changed(one) if SYSTEM in one.files else one for one in spec.volumes))
+    volumes = (changed(one) if _is_windows(one) else one for one in spec.volumes)
+    return replace(spec, volumes=tuple(volumes))
 
 
 def with_system(change: Callable[[MemoryHive], object], spec: DiskSpec | None = None) -> DiskSpec:
