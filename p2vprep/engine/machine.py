@@ -12,6 +12,7 @@ from p2vprep.core.regf.replay import HEAD, plan_replay
 from p2vprep.core.registry import Hive
 from p2vprep.disk import hive
 from p2vprep.disk.appliance import Appliance
+from p2vprep.disk.foresight import Foresight, foresee
 from p2vprep.disk.guestfiles import GuestFiles
 from p2vprep.disk.hive import LoadedHive
 from p2vprep.disk.image import Image
@@ -65,16 +66,49 @@ class Machine:
         return self._whole[name]
 
 
-def open_machine(images: tuple[Image, ...], appliance: Appliance, options: Options, sink: Sink) -> Machine:
+@dataclass(frozen=True)
+class Ahead:
+    """What was done ahead of the appliance: disks surveyed, files read, the SYSTEM hive loaded."""
+
+    foresight: Foresight
+    system: LoadedHive | None
+
+
+def look_ahead(images: tuple[Image, ...], options: Options) -> Ahead:
+    """Reads and loads what an apply will need, on the host. Raises what opening the images raises."""
+    foresight = foresee(images)
+    for files in foresight.files.values():
+        by_name = {path.rpartition("/")[2].upper(): path for path in files}
+        logs = {name[7:]: files[path] for name, path in by_name.items() if name.startswith("SYSTEM.")}
+        path = by_name.get("SYSTEM")
+        try:
+            if path is not None:
+                return Ahead(foresight, _load("SYSTEM", path, files[path], logs, options))
+        except HiveError:
+            # What is wrong with the hive is told where the appliance has read it.
+            return Ahead(foresight, None)
+    return Ahead(foresight, None)
+
+
+def open_machine(
+    images: tuple[Image, ...], appliance: Appliance, options: Options, sink: Sink, ahead: Ahead | None = None
+) -> Machine:
     """Finds the Windows, loads its hives and gathers the facts; its volume is left mounted read-only."""
+    foresight = None if ahead is None else ahead.foresight
     with step(sink, "Looking for Windows") as outcome:
-        volume = find_windows(appliance, root=options.root, allow=options.allow)
+        surveys = None if foresight is None else foresight.surveys
+        volume = find_windows(appliance, root=options.root, allow=options.allow, surveys=surveys)
         outcome(f"{volume.root} on {volume.device}")
-    files = GuestFiles(appliance, volume.kind)
+    files = GuestFiles(appliance, volume.kind, None if foresight is None else foresight.of(volume.device))
     with step(sink, "Reading the registry") as outcome:
-        system = load_hive(files, volume, "SYSTEM", options)
+        system = load_hive(files, volume, "SYSTEM", options, None if ahead is None else ahead.system)
         software, findings = lazy_software(files, volume)
-        facts = gather(system.hive, software, system_root=volume.root)
+        try:
+            facts = gather(system.hive, software, system_root=volume.root)
+        except HiveError as problem:
+            # Raised again where SYSTEM is to blame.
+            facts = gather(system.hive, None, system_root=volume.root)
+            software, findings = None, (_guessing("The SOFTWARE hive cannot be read", (problem.message,)),)
         told = f"{system.report.keys} keys, {system.report.values} values"
         if system.state.dirty:
             told += f"; {system.state.replayed_pages} pages replayed from its logs"
@@ -91,10 +125,13 @@ def open_machine(images: tuple[Image, ...], appliance: Appliance, options: Optio
     )
 
 
-def load_hive(files: GuestFiles, volume: WindowsVolume, name: str, options: Options) -> LoadedHive:
+def load_hive(
+    files: GuestFiles, volume: WindowsVolume, name: str, options: Options, ahead: LoadedHive | None = None
+) -> LoadedHive:
     """A hive downloaded whole with its logs, recovered and checked.
 
     Raises HiveError. A dirty hive whose logs are missing or unusable becomes a hazard that refuses.
+    ``ahead`` is taken instead of loading again where it was made of the same bytes.
     """
     path = volume.hives.get(name)
     primary = None if path is None else files.read(path, HIVE_LIMIT)
@@ -106,6 +143,12 @@ def load_hive(files: GuestFiles, volume: WindowsVolume, name: str, options: Opti
             hint="Check that the conversion was complete and that the volume has no errors (chkdsk).",
         )
     logs = {suffix: _log(files, place) for suffix, place in volume.logs(name).items()}
+    if ahead is not None and (ahead.path, ahead.primary, ahead.logs) == (path, primary, logs):
+        return ahead
+    return _load(name, path, primary, logs, options)
+
+
+def _load(name: str, path: str, primary: bytes, logs: Mapping[str, bytes], options: Options) -> LoadedHive:
     loaded = hive.load(name, path, primary, logs, allow=options.allow | {hive.DIRTY_WITHOUT_LOG})
     hazards = tuple(_strict(hazard, options) for hazard in loaded.hazards)
     return replace(loaded, hazards=hazards)

@@ -185,6 +185,20 @@ def test_damaged_where_no_fact_is_read_it_is_not_edited(
     assert fingerprint(disk) == before
 
 
+def test_damaged_where_facts_are_read_the_version_is_guessed(
+    shelf: Shelf, tmp_path: Path, fake: None
+) -> None:
+    content = bytearray(build_hive(software(late=True), file_name="SOFTWARE"))
+    at = content.index(b"Uninstall") - 76
+    content[at : at + 2] = b"xx"  # no longer the signature of a key
+    disk = shelf.disk(
+        tmp_path, spec=with_files(sample(), {SOFTWARE: bytes(content)}), name="software-bad-key"
+    )
+    found = done("inspect", disk)
+    assert "software-hive-unreadable" in [finding["code"] for finding in found["findings"]]
+    assert found["guest"]["version"]["major"] == 6
+
+
 def test_for_facts_only_a_fraction_of_it_is_read(
     shelf: Shelf, tmp_path: Path, fake: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

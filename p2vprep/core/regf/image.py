@@ -12,6 +12,10 @@ from p2vprep.errors import HiveError
 CHUNK = 1 << 16
 """How many bytes are fetched at a time from a source, aligned to this size."""
 
+MOST_READ = 256 << 20
+"""How many bytes a hive that is read in pieces gives in all. Facts need some MB; but parts of a hostile
+hive may name the same bytes over and over, and no structure check of the whole hive came before."""
+
 Overlay = Iterable[tuple[int, bytes]]
 """Bytes that lie over a file: (offset in the file, bytes); the last one wins."""
 
@@ -62,13 +66,19 @@ class WholeImage:
 
 
 class SparseImage:
-    """A hive that is fetched in aligned chunks when they are first read, then kept."""
+    """A hive that is fetched in aligned chunks when they are first read, then kept.
 
-    __slots__ = ("_chunk_size", "_chunks", "_overlay", "_source", "size")
+    Raises HiveError once more than ``most`` bytes were read or fetched.
+    """
 
-    def __init__(self, source: Source, overlay: Overlay = (), chunk_size: int = CHUNK) -> None:
+    __slots__ = ("_chunk_size", "_chunks", "_left", "_overlay", "_source", "size")
+
+    def __init__(
+        self, source: Source, overlay: Overlay = (), chunk_size: int = CHUNK, most: int = MOST_READ
+    ) -> None:
         self._source = source
         self._chunk_size = chunk_size
+        self._left = most
         self._chunks: dict[int, bytes] = {}
         self._overlay: dict[int, list[tuple[int, bytes]]] = {}
         self.size = source.size
@@ -84,6 +94,7 @@ class SparseImage:
         return sum(map(len, self._chunks.values()))
 
     def read(self, start: int, length: int) -> bytes:
+        self._spend(length)
         first, within = divmod(start, self._chunk_size)
         if within + length <= self._chunk_size:
             return self._chunk(first)[within : within + length]
@@ -94,8 +105,17 @@ class SparseImage:
     def _chunk(self, number: int) -> bytes:
         held = self._chunks.get(number)
         if held is None:
+            self._spend(self._chunk_size)
             held = self._chunks[number] = self._fill(number)
         return held
+
+    def _spend(self, length: int) -> None:
+        self._left -= length
+        if self._left < 0:
+            raise HiveError(
+                "reading the registry hive takes more than any sound one would: its parts name each other",
+                hint="The hive may be damaged on purpose; look at it before trying again.",
+            )
 
     def _fill(self, number: int) -> bytes:
         start = number * self._chunk_size

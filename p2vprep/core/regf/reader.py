@@ -104,6 +104,8 @@ class HiveReader:
             return cell[:size]
         if len(cell) < 8 or cell[:2] != b"db":
             damaged(path, f"a value of {size} bytes is not held as big data", BINS + offset)
+        if size > self.end:
+            damaged(path, f"a value of {size} bytes is larger than the hive", BINS + offset)
         _, count, held = _BIG_DATA.unpack_from(cell)
         if count != -(-size // SEGMENT):
             damaged(path, f"a value of {size} bytes has {count} segments", BINS + offset)

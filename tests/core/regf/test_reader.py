@@ -292,6 +292,15 @@ def test_whole_and_sparse_images_agree(
         assert whole.read(start, length) == sparse.read(start, length)
 
 
+def test_a_hive_in_pieces_does_not_give_more_than_its_bound() -> None:
+    image = SparseImage(PieceByPiece(bytes(64)), chunk_size=16, most=100)
+    for _ in range(4):
+        assert image.read(0, 16) == bytes(16)  # 16 are fetched, and 16 read each time
+    with pytest.raises(HiveError) as caught:
+        image.read(16, 8)
+    assert caught.value.code == "hive-damaged"
+
+
 def test_words_are_little_endian_on_any_host() -> None:
     assert list(little_endian_words(b"\1\0\0\0\2\0\0\1")) == [1, 0x01000002]
     other = "big" if sys.byteorder == "little" else "little"
@@ -433,6 +442,13 @@ def test_values_that_share_one_cell_cannot_fill_the_memory() -> None:
     for each in range(51):
         content = patched(content, word(content, held, 4 * each), 4, number(16_000) + number(shared))
     assert "more than the whole hive" in refuse(content).message
+
+
+def test_big_data_of_one_segment_over_and_over_cannot_fill_the_memory() -> None:
+    count = len(SOUND) // 16344 + 1
+    content = patched(SOUND, DB, 2, struct.pack("<H", count))
+    content = patched(content, G, 4, number(16344 * count))
+    assert "larger than the hive" in refuse(content).message
 
 
 def test_a_tree_deeper_than_windows_allows() -> None:
