@@ -66,3 +66,8 @@ def through_libregf(content: bytes) -> Plain:
         return list(keys(file.get_root_key(), ()))
     finally:
         file.close()
+
+
+def name_in_libregf(name: str) -> str:
+    """libregf stops at a NUL and takes compressed names for Windows-1252."""
+    return name.split("\0")[0].encode("latin-1").decode("cp1252") if name.isprintable() is False else name

@@ -51,11 +51,12 @@ def assert_independent(data: bytes, expected: Tree) -> None:
         assert seen[path].keys() == values.keys(), path
         for name, held in values.items():
             found = seen[path][name]
-            wanted = held if _given_as_stored(held) else Data(held.type, found.raw)
+            wanted = held if given_as_stored(held) else Data(held.type, found.raw)
             assert found == wanted, (path, name)
 
 
-def _given_as_stored(data: Data) -> bool:
+def given_as_stored(data: Data) -> bool:
+    """Whether libregf 20201007 gives data as they are stored."""
     if data.text is not None:
         return len(data.raw) > 3 and Data.sz(data.text).raw == data.raw
     return len(data.raw) > 3 or not data.raw

@@ -23,7 +23,7 @@ from testdata.kit.hivewriter import build_hive, security_descriptor
 from testdata.kit.hivewriter import name_hash as hash_of_the_kit
 from tests.support.corpus import hive_bytes, hive_entries
 from tests.support.mutate import cell_offsets, damaged
-from tests.support.readers import Plain, plain, through_hivex, through_libregf
+from tests.support.readers import Plain, name_in_libregf, plain, through_hivex, through_libregf
 
 BIG = bytes(range(251)) * 200
 SERVICES = {f"Services\\Service{number:04}": {"Start": Data.dword(number % 5)} for number in range(1300)}
@@ -561,18 +561,13 @@ def test_agrees_with_libregf_on_real_hives(name: str) -> None:
     ours, theirs = plain(HiveReader(content)), through_libregf(content)
     assert len(ours) == len(theirs)
     for (names, values), (other_names, other_values) in zip(ours, theirs, strict=True):
-        assert tuple(map(_name_in_libregf, names)) == other_names
+        assert tuple(map(name_in_libregf, names)) == other_names
         assert len(values) == len(other_values)
         for (value, kind, raw), (other_value, other_kind, other_raw) in zip(
             values, other_values, strict=True
         ):
-            assert (_name_in_libregf(value), kind) == (other_value, other_kind)
+            assert (name_in_libregf(value), kind) == (other_value, other_kind)
             assert _same_in_libregf(kind, raw, other_raw)
-
-
-def _name_in_libregf(name: str) -> str:
-    """libregf stops at a NUL and takes compressed names for Windows-1252."""
-    return name.split("\0")[0].encode("latin-1").decode("cp1252") if name.isprintable() is False else name
 
 
 def _same_in_libregf(kind: int, raw: bytes, other: bytes) -> bool:
