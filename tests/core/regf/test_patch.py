@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2vprep.core.model import KeyChange, ValueChange
-from p2vprep.core.regf import lists, patch
+from p2vprep.core.regf import lists, patch, records
 from p2vprep.core.regf.cells import Cells
 from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.registry import find, fold, join
@@ -263,6 +263,32 @@ def test_a_security_descriptor_leaves_the_ring_with_its_last_key() -> None:
         ring.append(following)
     assert len(ring) == 3
     assert cells.u32(start, 8) == ring[-1]
+
+
+def test_the_only_security_descriptor_goes_with_its_only_key() -> None:
+    data = bytearray(build_hive({"a": {}, "b": {}}, descriptors={"a": security_descriptor() + b"own"}))
+    own = _security_of(data, "a")
+    for path in ("", "b"):  # ReactOS leaves keys without a descriptor
+        place = _key(data, path) + records.KEY_SECURITY
+        data[place : place + 4] = b"\xff" * 4
+    ring = 4096 + 4 + own + records.SECURITY_NEXT
+    data[ring : ring + 8] = struct.pack("<II", own, own)
+    after = patch.apply(bytes(data), [gone("a")])
+    (size,) = struct.unpack_from("<i", after, 4096 + own)
+    assert size > 0
+
+
+def _key(data: bytearray, path: str) -> int:
+    """The file offset of a key's record."""
+    found = lists.find(Cells(bytes(data)), path)
+    assert found is not None
+    return 4096 + 4 + found
+
+
+def _security_of(data: bytearray, path: str) -> int:
+    (offset,) = struct.unpack_from("<I", data, _key(data, path) + records.KEY_SECURITY)
+    assert isinstance(offset, int)
+    return offset
 
 
 def test_the_root_stays() -> None:
