@@ -43,8 +43,9 @@ def grown(data: bytes) -> bytes:
     for number in range((GOAL - len(data)) // 1650):
         key = f"Grown\\Key{number:06}"
         changes.append(KeyChange("SYSTEM", key, False, True, "bench", "size"))
-        for each in range(5):
-            changes.append(ValueChange("SYSTEM", key, f"Value{each}", None, blob, "bench", "size"))
+        changes.extend(
+            ValueChange("SYSTEM", key, f"Value{each}", None, blob, "bench", "size") for each in range(5)
+        )
     return patch.apply(data, changes)
 
 
