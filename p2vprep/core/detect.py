@@ -3,8 +3,9 @@
 Points: a service whose name belongs to one vendor counts 2 (its agents are
 there, whatever the machine is), a driver 1 (drivers travel with images), a
 BIOS string 3, an installed program 2, PCI devices of the maker's boards 1, or
-2 where there are several. From two points on a profile is used by ``auto``;
-using one is harmless where nothing of it is found.
+2 where there are several; devices that only such a machine has count the same.
+From two points on a profile is used by ``auto``; using one is harmless where
+nothing of it is found.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def choose_sources(detections: Sequence[Detection]) -> tuple[str, ...]:
 
 def _detection(profile: ResolvedProfile, evidence: tuple[Evidence, ...]) -> Detection:
     strength = sum(_POINTS.get(found.kind, 0) for found in evidence)
-    devices = sum(found.kind == "pci" for found in evidence)
-    strength += min(devices, 2)
+    for kind in ("pci", "device"):
+        strength += min(sum(found.kind == kind for found in evidence), _STRONG)
     return Detection(profile.name, strength, evidence, _words(profile, strength, evidence))
 
 
@@ -65,6 +66,7 @@ def _words(profile: ResolvedProfile, strength: int, evidence: Sequence[Evidence]
         "driver": "drivers",
         "bios": "BIOS",
         "pci": "PCI devices",
+        "device": "devices",
         "product": "programs",
     }
     parts = []
@@ -87,6 +89,9 @@ def _evidence(profile: ResolvedProfile, facts: Facts) -> Iterator[Evidence]:
         if device.subsystem_vendor.upper() in makers:
             subject = f"{device.vendor}:{device.device} of {device.subsystem_vendor}"
             yield Evidence(name, "pci", subject, device.instance, _HINT)
+    for device_id in facts.devices:
+        if any(regex(pattern).search(device_id) for pattern in wanted.devices):
+            yield Evidence(name, "device", device_id, "Enum", _HINT)
     for product in facts.products:
         if any(regex(pattern).search(product.display_name) for pattern in wanted.products):
             yield Evidence(name, "product", product.display_name, product.key, _STRONG)

@@ -174,7 +174,7 @@ class Evidence:
     """One observation that speaks for a vendor; ``strength`` is 1 (hint) to 3 (proof)."""
 
     vendor: str
-    kind: Literal["bios", "service", "driver", "pci", "product", "filter"]
+    kind: Literal["bios", "service", "driver", "pci", "device", "product", "filter"]
     subject: str
     where: str
     strength: int

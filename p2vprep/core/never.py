@@ -110,9 +110,11 @@ IN_BOX_FILTERS: tuple[str, ...] = _names(
 """Filters of classes and devices that ship with Windows; the kinds seen in the lists of XP to 10 hives."""
 
 GUEST_BOOT_DRIVERS: tuple[str, ...] = _names(
-    "xenfilt xenbus xenvbd xendisk xen xencrsh scsifilt rhelscsi rhelfltr prl_strg prl_boot prl_scsi "
-    "prl_pv32 prl_pv64 prl_memdev prl_tg prl_fs vmci vsock vmhgfs vmrawdsk vm3dmp_loader vsepflt vnetflt "
-    "vnetWFP vmx_svga vm3dmp VBoxGuest VBoxSF VBoxVideo VBoxWddm BALLOON VirtioFsDrv"
+    "xenfilt xenbus xenvbd xendisk xen xencrsh scsifilt rhelscsi "
+    "prl_strg prl_boot prl_dd prl_eth5 prl_fs prl_memdev prl_mouf prl_pv32 prl_pv64 prl_scsi prl_sound "
+    "prl_tg prl_time prl_uprof prl_va "
+    "vmci vsock vmhgfs vmrawdsk vmdebug vsepflt vnetflt vnetWFP "
+    "VBoxGuest VBoxSF BALLOON VirtioFsDrv"
 )
 """Drivers of hypervisors that start with Windows and serve nothing but devices of their hypervisor.
 

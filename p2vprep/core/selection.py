@@ -117,9 +117,10 @@ def _wanted_by(
     assert target is not None
     for service in targets(target, control_set):
         intent = _intent(owned, target, service, guest)
-        if reason is None and fits(target, service):
+        meant = fits(target, service)
+        if reason is None and meant:
             yield intent
-        elif intent.start != service.start and (reason or _named_exactly(target, service)):
+        elif intent.start != service.start and (meant or _named_exactly(target, service)):
             shown = service.display_name or service.image_path or "no ImagePath"
             why = reason or f"is another service of that name ({shown})"
             yield Skip(_RULE_OF[intent.kind], service.name, f"{owned.name}: {why}")

@@ -85,3 +85,15 @@ def test_long_lists_are_cut_in_words_not_in_evidence() -> None:
     (one,) = found(machine)
     assert "hpeams0, hpeams1, hpeams2 and 2 more" in one.words
     assert len(one.evidence) == 5
+
+
+def test_devices_that_only_such_a_machine_has_count_two_at_most() -> None:
+    guest = profile("detect: {devices: '^XENBUS'}\n", name="guest")
+    facts = Machine().facts()
+    (one,) = detect([guest], replace(facts, devices=(r"XENBUS\VEN_XS0001", r"PCI\VEN_8086")))
+    assert (one.strength, one.applies) == (1, False)
+    assert one.words == r"guest: a hint only (devices XENBUS\VEN_XS0001)"
+    several = tuple(rf"XENBUS\VEN_XS000{number}" for number in range(4))
+    (one,) = detect([guest], replace(facts, devices=several))
+    assert (one.strength, one.applies) == (2, True)
+    assert detect([guest], replace(facts, devices=(r"PCI\VEN_8086",))) == ()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from p2vprep.core.registry import Hive
+from p2vprep.core.registry import Hive, value
 from p2vprep.core.values import Data
 from tests.support.changed import ChangedHive
 
@@ -103,7 +104,77 @@ ISOLATED_FIRST_BOOT = tuple(
     )
 )  # fmt: skip
 
-EXAMPLES = {"hpe-proliant": HPE_PROLIANT, "isolated-first-boot": ISOLATED_FIRST_BOOT}
+
+def _from_line(line: str) -> Example:
+    name, display_name, image_path, *start = (part.strip() for part in line.split(" | "))
+    driver = image_path.endswith(".sys")
+    usual = 3 if driver else 2
+    return Example(
+        name, display_name, image_path, DRIVER if driver else SERVICE, int(start[0]) if start else usual
+    )
+
+
+def _tables() -> dict[str, tuple[Example, ...]]:
+    """The examples of ``examples.txt`` by profile."""
+    tables: dict[str, list[Example]] = {}
+    for line in Path(__file__).with_name("examples.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            current = tables.setdefault(line.strip("[]"), [])
+        elif not line.startswith("#"):
+            current.append(_from_line(line))
+    return {name: tuple(examples) for name, examples in tables.items()}
+
+
+EXAMPLES = {
+    "hpe-proliant": HPE_PROLIANT,
+    "isolated-first-boot": ISOLATED_FIRST_BOOT,
+    **_tables(),
+}
+
+SYSTEM_CLASS = "{4d36e97d-e325-11ce-bfc1-08002be10318}"
+HDC_CLASS = "{4d36e96a-e325-11ce-bfc1-08002be10318}"
+DISK_CLASS = "{4d36e967-e325-11ce-bfc1-08002be10318}"
+MOUSE_CLASS = "{4d36e96f-e325-11ce-bfc1-08002be10318}"
+KEYBOARD_CLASS = "{4d36e96b-e325-11ce-bfc1-08002be10318}"
+FILTERS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "hpe-proliant": ((DISK_CLASS, "UpperFilters", "hpdskflt"),),
+    "xen": (
+        (SYSTEM_CLASS, "UpperFilters", "xenfilt"),
+        (HDC_CLASS, "UpperFilters", "xenfilt"),
+        (HDC_CLASS, "LowerFilters", "scsifilt"),
+    ),
+    "parallels": (
+        (DISK_CLASS, "LowerFilters", "prl_strg"),
+        (MOUSE_CLASS, "UpperFilters", "prl_mouf"),
+    ),
+    "virtualbox": ((MOUSE_CLASS, "UpperFilters", "VBoxMouse"),),
+    "vmware-tools": (
+        (MOUSE_CLASS, "UpperFilters", "vmmouse"),
+        (KEYBOARD_CLASS, "UpperFilters", "vmkbd"),
+    ),
+    "laptop-workstation": (
+        (DISK_CLASS, "UpperFilters", "hpdskflt"),
+        (DISK_CLASS, "UpperFilters", "Shockprf"),
+        (DISK_CLASS, "LowerFilters", "ApsX64"),
+        (MOUSE_CLASS, "UpperFilters", "SynTP"),
+        (MOUSE_CLASS, "UpperFilters", "Apfiltr"),
+    ),
+    "multipath": tuple((DISK_CLASS, "UpperFilters", name) for name in ("EmcpBase", "EmcpClas")),
+    "raid-utilities": ((DISK_CLASS, "LowerFilters", "iaStorAfs"),),
+}
+"""Classes, positions and names of the filters that come with the examples of a profile."""
+
+
+def graft_profile(hive: Hive, control_set: str, profile: str) -> ChangedHive:
+    """The hive with everything that a profile means: services, drivers and filters."""
+    grown = graft(hive, control_set, EXAMPLES[profile])
+    for guid, position, name in FILTERS.get(profile, ()):
+        path = rf"{control_set}\Control\Class\{guid}"
+        held = value(grown, path, position)
+        names = () if held is None else held.strings or ()
+        if name not in names:
+            grown.put(path, position, Data.multi_sz((*names, name)))
+    return grown
 
 
 def graft(hive: Hive, control_set: str, examples: Iterable[Example]) -> ChangedHive:

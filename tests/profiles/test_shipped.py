@@ -13,16 +13,17 @@ import pytest
 
 from p2vprep.core.conditions import fits, targets
 from p2vprep.core.detect import choose_sources, detect
+from p2vprep.core.documents.actions import DisableTarget
 from p2vprep.core.facts import gather
 from p2vprep.core.model import FileChange, FirstBootItem, KeyChange, Plan, RestoreService, ValueChange
-from p2vprep.core.never import in_box, never
+from p2vprep.core.never import GUEST_BOOT_DRIVERS, guest_boot_driver, in_box, in_box_filter, never
 from p2vprep.core.planner import draft, finish
 from p2vprep.core.profiles import ResolvedProfile
 from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.registry import Hive, fold
 from p2vprep.core.values import Data
 from p2vprep.profile_store import ProfileStore
-from tests.profiles.examples import EXAMPLES, HPE_PROLIANT, LEFT_ALONE, Example, graft
+from tests.profiles.examples import EXAMPLES, HPE_PROLIANT, LEFT_ALONE, Example, graft, graft_profile
 from tests.support import corpus
 from tests.support.changed import ChangedHive
 from tests.support.machines import Machine
@@ -30,10 +31,33 @@ from tests.support.machines import Machine
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 STORE = ProfileStore()
 SHIPPED = STORE.names()
+SOURCES = [profile.name for profile in STORE.all("source")]
 SYSTEM_HIVES = corpus.system_hive_names()
 FEW_HIVES = [
     pytest.param(name, marks=[] if name.startswith(("win2003", "win10")) else [pytest.mark.long])
     for name in SYSTEM_HIVES
+]
+_SMALL, _WIN7 = "win2003-sp1-x86-dc_gosecretsdump_1.SYSTEM", "win7-sp1-x86_regipy_1.SYSTEM"
+_WIN10, _WIN81 = "win10-21h2-x64_dissect.regf_1.SYSTEM", "win81-x64_regipy_2.SYSTEM"
+_GOLDEN_HIVES = {
+    "vmware-tools": _WIN10,
+    "virtualbox": _WIN81,
+    "xen": _WIN7,
+    "parallels": _WIN7,
+    "hyperv-guest": _WIN7,
+    "laptop-workstation": "winxp-sp3-x86_bcc-dfa_1.SYSTEM",
+}
+
+
+def golden_hive(profile: str) -> str:
+    """The real hive that a profile's golden plan is made for."""
+    return _GOLDEN_HIVES.get(profile, _SMALL)
+
+
+ON_HIVES = [
+    pytest.param(hive, profile, marks=[] if hive == golden_hive(profile) else [pytest.mark.long])
+    for hive in SYSTEM_HIVES
+    for profile in SHIPPED
 ]
 DISK_CLASS = r"ControlSet001\Control\Class\{4d36e967-e325-11ce-bfc1-08002be10318}"
 
@@ -83,16 +107,20 @@ def test_names_are_asked_for_once(name: str) -> None:
             seen[slot] = owned.action.id
 
 
-def machine_with(examples: tuple[Example, ...]) -> Machine:
+def machine_with(examples: tuple[Example, ...] | str) -> Machine:
+    """A machine in memory with examples, or with all that the named profile means."""
     machine = Machine()
-    grown = graft(machine.hive, "ControlSet001", examples)
+    if isinstance(examples, str):
+        grown = graft_profile(machine.hive, "ControlSet001", examples)
+    else:
+        grown = graft(machine.hive, "ControlSet001", examples)
     machine.hive = grown  # type: ignore[assignment]
     return machine
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_action_on_services_has_an_example_that_fits(name: str) -> None:
-    facts = machine_with(EXAMPLES[name]).facts()
+    facts = machine_with(name).facts()
     for owned in STORE.get(name).actions:
         target = owned.action.services
         if target is not None:
@@ -103,7 +131,7 @@ def test_every_action_on_services_has_an_example_that_fits(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_example_is_meant_by_one_action(name: str) -> None:
-    facts = machine_with(EXAMPLES[name]).facts()
+    facts = machine_with(name).facts()
     for service in facts.boot.services:
         meant = [
             owned.action.id
@@ -114,6 +142,80 @@ def test_every_example_is_meant_by_one_action(name: str) -> None:
             and fits(owned.action.services, service)
         ]
         assert len(meant) == 1, f"{service.name}: {meant}"
+
+
+NOT_ON_2008_R2 = {"UPS"}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_profile_switches_off_all_it_knows_and_nothing_else(name: str) -> None:
+    """With every parameter on; filters leave their lists in the same plan, and a second plan is empty."""
+    profile = STORE.get(name)
+    machine = machine_with(name)
+    assert isinstance(machine.hive, ChangedHive)
+    hive = graft(machine.hive, "ControlSet001", [Example("Spooler"), Example("AcmeAgent")])
+    machine.hive = hive  # type: ignore[assignment]
+    hives = {"SYSTEM": hive}
+    plan = finish(draft(machine.facts(), hives, [profile], overrides=everything_on(profile)), hives)
+    changed = {
+        change.key.rpartition("\\")[2]
+        for change in plan.changes
+        if isinstance(change, ValueChange) and change.name == "Start"
+    }
+    assert changed == {example.name for example in EXAMPLES[name]} - NOT_ON_2008_R2
+    assert plan.hazards == ()
+    hive.carry_out(plan.changes)
+    assert machine.facts().boot.filters == ()
+    again = finish(draft(machine.facts(), hives, [profile], overrides=everything_on(profile)), hives)
+    assert again.changes == ()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_profile_finds_its_own_machine_and_does_nothing_to_an_empty_one(name: str) -> None:
+    profile = STORE.get(name)
+    assert detect([profile], Machine().facts()) == ()
+    assert Machine().plan(profile, overrides=everything_on(profile)).changes == ()
+    if profile.detect.services:
+        (found,) = detect([profile], machine_with(name).facts())
+        assert found.applies
+    wanted = profile.detect
+    assert wanted.services or wanted.bios or wanted.devices
+
+
+def test_only_what_the_guard_knows_is_asked_for_with_boot_start() -> None:
+    asked = {
+        name
+        for profile in STORE.all()
+        for owned in profile.actions
+        if isinstance(owned.action.target, DisableTarget) and owned.action.target.boot_start
+        for name in owned.action.target.names
+    }
+    programs = {"BalloonService", "VirtIO-FS"}
+    assert {fold(name) for name in asked - programs} == {fold(name) for name in GUEST_BOOT_DRIVERS}
+
+
+def test_legacy_xen_drivers_are_left_alone_as_they_would_stop_the_start() -> None:
+    machine = machine_with("xen")
+    assert isinstance(machine.hive, ChangedHive)
+    machine.hive = graft(  # type: ignore[assignment]
+        machine.hive, "ControlSet001", [Example("xenevtchn", type=1, start=0)]
+    )
+    hives = {"SYSTEM": machine.hive}
+    plan = finish(draft(machine.facts(), hives, [STORE.get("xen")]), hives)
+    changed = {change.key.rpartition("\\")[2] for change in plan.changes if isinstance(change, ValueChange)}
+    assert not changed & {"xenfilt", "scsifilt", "xenbus", "xen", "xenvbd", "xendisk"}
+    assert {"xenfilt", "xenbus"} <= {skip.subject for skip in plan.skips}
+    assert not any(change.rule == "filter-remove" for change in plan.changes)
+
+
+def test_multipath_does_nothing_where_a_disk_came_through_mpio() -> None:
+    machine = machine_with("multipath")
+    assert isinstance(machine.hive, ChangedHive)
+    machine.hive.put(r"ControlSet001\Enum\MPIO\Disk&Ven_DGC\1&2", "Service", Data.sz("disk"))
+    profile, hives = STORE.get("multipath"), {"SYSTEM": machine.hive}
+    plan = finish(draft(machine.facts(), hives, [profile], overrides=everything_on(profile)), hives)
+    assert plan.changes == ()
+    assert {"hdlmdsm", "EmcpBase", "PowerPath"} <= {skip.subject for skip in plan.skips}
 
 
 # --- HPE ProLiant ------------------------------------------------------------------------------
@@ -225,13 +327,31 @@ def test_golden_plan_of_an_hpe_server_on_an_isolated_network(name: str) -> None:
 
 
 @pytest.mark.corpus
-@pytest.mark.parametrize("profile_name", SHIPPED)
-@pytest.mark.parametrize("name", FEW_HIVES)
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "hpe-proliant"])
+def test_golden_plan_of_a_source_on_a_real_hive(name: str) -> None:
+    """What a profile means, grafted onto a real hive; ``P2VPREP_GOLDEN=write`` writes the file anew.
+
+    The hives of VMware and VirtualBox guests hold their tools already.
+    """
+    grown = graft_profile(real(golden_hive(name)), "ControlSet001", name)
+    plan = make_plan(grown, STORE.get(name), overrides={"stale-dhcp": "keep"})
+    found = {"hive": golden_hive(name), **short(plan)}
+    path = GOLDEN / f"source.{name}.json"
+    if os.environ.get("P2VPREP_GOLDEN") == "write":
+        path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert found == json.loads(path.read_text(encoding="utf-8"))
+    grown.carry_out(plan.changes)
+    again = make_plan(grown, STORE.get(name), overrides={"stale-dhcp": "keep"})
+    assert (again.changes, again.refusals) == ((), ())
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(("name", "profile_name"), ON_HIVES)
 def test_every_action_is_done_or_refused_with_a_reason_and_nothing_vital_is_touched(
     name: str, profile_name: str
 ) -> None:
     profile = STORE.get(profile_name)
-    grown = graft(real(name), "ControlSet001", EXAMPLES[profile_name])
+    grown = graft_profile(real(name), "ControlSet001", profile_name)
     facts = gather(grown, None, system_root="/Windows")
     hives = {"SYSTEM": grown}
     plan = finish(draft(facts, hives, [profile], overrides=everything_on(profile)), hives)
@@ -253,7 +373,12 @@ def test_every_action_is_done_or_refused_with_a_reason_and_nothing_vital_is_touc
             continue
         assert never(service, facts.guest) is None
         assert not in_box(service)
-        assert not (service.kind == "driver" and service.start in {0, 1})
+        assert not (service.kind == "driver" and service.start in {0, 1}) or guest_boot_driver(service)
+    for change in plan.changes:
+        if isinstance(change, ValueChange) and change.rule == "filter-remove":
+            kept = () if change.after is None else change.after.strings or ()
+            left = set((change.before.strings if change.before else None) or ()) - set(kept)
+            assert not [one for one in left if in_box_filter(one)]
 
 
 @pytest.mark.corpus

@@ -29,14 +29,16 @@ class Detect(Strict):
     """What speaks for this profile on a disk.
 
     ``pci-subsystems`` are four hex digits: the subsystem vendor in the hardware
-    id of a PCI device. ``bios`` and ``products`` search BIOS strings and the
-    display names of installed programs.
+    id of a PCI device; ``devices`` searches whole device ids without their
+    instances (``PCI\\VEN_15AD&DEV_0740…``, ``VMBUS\\{…}``). ``bios`` and ``products``
+    search BIOS strings and the display names of installed programs.
     """
 
     services: Annotated[tuple[NamePattern, ...], OneOrMore] = ()
     drivers: Annotated[tuple[NamePattern, ...], OneOrMore] = ()
     bios: Annotated[tuple[Regex, ...], OneOrMore] = ()
     pci_subsystems: Annotated[tuple[Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{4}$")], ...], OneOrMore] = ()
+    devices: Annotated[tuple[Regex, ...], OneOrMore] = ()
     products: Annotated[tuple[Regex, ...], OneOrMore] = ()
 
     @model_validator(mode="after")

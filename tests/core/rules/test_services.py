@@ -183,3 +183,9 @@ def test_a_service_parked_before_and_disabled_for_good_now_is_not_given_back() -
         change for change in machine.plan(actions("disable: SNMP")).changes if isinstance(change, KeyChange)
     ]
     assert [(change.key, change.exists_after) for change in gone] == [(r"p2vprep\Parked\snmp", False)]
+
+
+def test_an_action_that_is_off_speaks_only_of_services_that_it_would_mean() -> None:
+    machine = Machine().service("AcmeOne", ImagePath=r"C:\Acme\one.exe").service("Other")
+    line = "disable: {names: '*', image-path: acme}, when: {windows: '>=10.0'}"
+    assert list(reasons(machine, line)) == ["AcmeOne"]
