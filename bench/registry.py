@@ -11,19 +11,21 @@ from unittest import mock
 
 from p2vprep.core import guards
 from p2vprep.core.compare import compare
-from p2vprep.core.model import KeyChange, ValueChange
-from p2vprep.core.regf import patch
 from p2vprep.core.regf.check import check
 from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.regf.replay import recover
 from p2vprep.core.values import Data
 from p2vprep.disk.hive import edit, load
+from testdata.kit.hivewriter import build_hive
 from testdata.kit.logwriter import steps, write_new, write_old
 from tests.disk.test_hive_corpus import typical
 from tests.support.corpus import hive_bytes, system_hive_names
+from tests.support.machines import in_memory
 
 GOAL = 16 << 20
 RUNS = 3
+_ROOM = 1620
+"""The bytes that a new key takes with its values."""
 
 
 def main() -> None:
@@ -37,16 +39,14 @@ def main() -> None:
 
 
 def grown(data: bytes) -> bytes:
-    """The hive with new keys of values, as installed software brings them, up to the goal."""
-    changes: list[KeyChange | ValueChange] = [KeyChange("SYSTEM", "Grown", False, True, "bench", "size")]
+    """The hive written anew with more keys and values, as installed software brings them, up to the goal."""
+    hive = in_memory(HiveReader(data))
     blob = Data.binary(bytes(range(256)))
-    for number in range((GOAL - len(data)) // 1650):
-        key = f"Grown\\Key{number:06}"
-        changes.append(KeyChange("SYSTEM", key, False, True, "bench", "size"))
-        changes.extend(
-            ValueChange("SYSTEM", key, f"Value{each}", None, blob, "bench", "size") for each in range(5)
-        )
-    return patch.apply(data, changes)
+    for number in range((GOAL - len(data)) // _ROOM):
+        key = hive.root.make(f"Grown\\Key{number:06}")
+        for each in range(5):
+            key.set(f"Value{each}", blob)
+    return build_hive(hive, file_name="SYSTEM")
 
 
 def figures(data: bytes) -> Iterator[tuple[str, str]]:
