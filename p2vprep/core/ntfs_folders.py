@@ -1,4 +1,4 @@
-"""Looking into the folders of an NTFS volume by reading its bytes, without mounting it.
+"""Looking into the folders and files of an NTFS volume by reading its bytes, without mounting it.
 
 Mounting costs a second or two under emulation and most volumes of a disk hold no
 Windows. This reads just enough to tell: MFT records, their attribute lists, and
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2vprep.core.volumes import Fetch, NtfsShape, unfixed
 
@@ -22,6 +22,8 @@ _ATTRIBUTE_LIST, _DATA, _INDEX_ROOT, _INDEX_ALLOCATION, _BITMAP = 0x20, 0x80, 0x
 _FOLDER_INDEX = "$I30".encode("utf-16-le")
 _DOS_NAME = 2
 _LAST, _HAS_CHILD = 2, 1
+_ODD = 0x8000 | 0x4000 | 0x00FF
+"""Attribute flags: sparse, encrypted, the kinds of compression."""
 _MAX_LIST = 1 << 20
 _MAX_INDEX = 16 << 20
 _MAX_DEPTH = 12
@@ -51,6 +53,10 @@ class _Attribute:
     """Of a resident one."""
     runs: tuple[Run, ...]
     size: int
+    initialized: int = 0
+    """What lies behind this many bytes of a non-resident one reads as zeros."""
+    odd: bool = False
+    """Compressed, encrypted or sparse."""
 
 
 class NtfsFolders:
@@ -102,6 +108,22 @@ class NtfsFolders:
                 step = self._shape.cluster if self._shape.cluster <= size else 512
                 block, start = self._index_block(allocation, child * step, size), 24
             raise ValueError("an index that is too deep")
+
+    def content(self, record: int, limit: int) -> bytes:
+        """The data of a file, which must not be longer than ``limit`` bytes."""
+        with _Guard():
+            held = [piece for piece in self._attributes(record) if piece.kind == _DATA and not piece.name]
+            if not held or any(piece.odd for piece in held):
+                raise ValueError("a file without plain data")
+            if held[0].content is not None:
+                return held[0].content
+            data = self._joined(held)
+            if data.size > limit:
+                raise ValueError("a file that is too long")
+            found = self._read(data.runs, 0, min(data.size, data.initialized))
+            if len(found) != min(data.size, data.initialized):
+                raise ValueError("a file that is shorter than it says")
+            return found + bytes(data.size - len(found))
 
     # --- records and attributes
 
@@ -162,7 +184,7 @@ class NtfsFolders:
         if not pieces or pieces[0].first != 0:
             raise ValueError("an attribute without its beginning")
         runs = tuple(run for piece in pieces for run in piece.runs)
-        return _Attribute(pieces[0].kind, pieces[0].name, 0, None, runs, pieces[0].size)
+        return replace(pieces[0], runs=runs)
 
     def _index(self, folder: int) -> tuple[bytes, _Attribute | None, bytes]:
         """A folder's index: root, blocks (None where the root holds all) and which blocks are in use."""
@@ -206,8 +228,10 @@ def _attribute(raw: bytes, kind: int) -> _Attribute:
         size, start = struct.unpack_from("<IH", raw, 16)
         return _Attribute(kind, name, 0, raw[start : start + size], (), size)
     first, _, runs_at = struct.unpack_from("<QQH", raw, 16)
-    (size,) = struct.unpack_from("<Q", raw, 48) if len(raw) >= 56 and first == 0 else (0,)
-    return _Attribute(kind, name, first, None, tuple(_runs(raw, runs_at)), size)
+    size, initialized = struct.unpack_from("<QQ", raw, 48) if len(raw) >= 64 and first == 0 else (0, 0)
+    (flags,) = struct.unpack_from("<H", raw, 12)
+    odd = bool(flags & _ODD)
+    return _Attribute(kind, name, first, None, tuple(_runs(raw, runs_at)), size, initialized, odd)
 
 
 def _runs(raw: bytes, place: int) -> Iterator[Run]:

@@ -104,9 +104,13 @@ class Security:
 class GuestFiles:
     """The files of the mounted volume."""
 
-    def __init__(self, appliance: Appliance, kind: FileSystem) -> None:
+    def __init__(
+        self, appliance: Appliance, kind: FileSystem, foreseen: Mapping[str, bytes] | None = None
+    ) -> None:
+        """``foreseen`` holds contents that were read ahead, by path; nothing of it counts after a write."""
         self._appliance = appliance
         self._kind = kind
+        self._foreseen = dict(foreseen or {})
 
     # --- reading
 
@@ -139,6 +143,9 @@ class GuestFiles:
                 subject=path,
             )
         spelt = self._spelt(path)
+        foreseen = self._foreseen.get(spelt)
+        if foreseen is not None and len(foreseen) == size:
+            return foreseen
         content = self._appliance.read(spelt, 0, size)
         if len(content) != size:
             raise CannotOpenError("the file ends earlier than its size says", subject=spelt)
@@ -201,6 +208,7 @@ class GuestFiles:
     def patch(self, path: str, pages: Iterable[tuple[int, bytes]]) -> None:
         """Writes pieces into an existing file, which keeps its place, owner and access list."""
         spelt = self._spelt(path)
+        self._foreseen.pop(spelt, None)
         for offset, data in pages:
             self._appliance.write(spelt, offset, data)
 
@@ -215,6 +223,7 @@ class GuestFiles:
         held = self._appliance.stat(spelt)
         if held is not None and held.kind != "file":
             raise _unexpected(spelt, held.kind)
+        self._foreseen.pop(spelt, None)
         self._appliance.create(spelt, content)
         if locked:
             self._lock(spelt)
@@ -227,6 +236,7 @@ class GuestFiles:
         together. Raises as :meth:`ensure_folder` where the folder is not ours alone.
         """
         spelt = self.ensure_folder(folder, locked=True)
+        self._foreseen.clear()
         if self._kind == "ntfs":
             self._appliance.unpack(spelt, packed(files))
         else:
@@ -308,6 +318,7 @@ class GuestFiles:
     def delete(self, path: str) -> None:
         """Removes a file; nothing happens where there is none."""
         if self.size(path) is not None:
+            self._foreseen.pop(self._spelt(path), None)
             self._appliance.remove(self._spelt(path))
 
     # --- proving

@@ -32,12 +32,22 @@ def edit_hives(machine: Machine, plan: Plan, sink: Sink) -> tuple[HiveEdit, ...]
         with step(sink, f"Editing a copy of {name} and comparing it with the original") as outcome:
             loaded = machine.whole(name)
             wanted = [change for change in registry_changes(plan) if change.hive == name]
-            edited = hive.edit(loaded, wanted)
+            edited = _edited_ahead(machine, loaded, wanted) or hive.edit(loaded, wanted)
             edits.append(HiveEdit(loaded, edited))
             outcome(f"{len(wanted)} changes, nothing else differs")
         for note in edited.notes:
             sink(Note(note, verbose=True))
     return tuple(edits)
+
+
+def _edited_ahead(
+    machine: Machine, loaded: LoadedHive, wanted: Sequence[ValueChange | KeyChange]
+) -> EditedHive | None:
+    """What was made ahead of the appliance, if it is the same hive with the same changes."""
+    ahead = machine.ahead
+    if ahead is None or loaded is not ahead.system or tuple(wanted) != ahead.changes:
+        return None
+    return ahead.edited
 
 
 def write(machine: Machine, appliance: Appliance, plan: Plan, edits: Sequence[HiveEdit], sink: Sink) -> None:

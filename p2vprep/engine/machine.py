@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from p2vprep.core.facts import gather
-from p2vprep.core.model import Facts, Hazard, HiveState
+from p2vprep.core.model import Facts, Hazard, HiveState, KeyChange, ValueChange
 from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.regf.replay import HEAD, plan_replay
 from p2vprep.core.registry import Hive
 from p2vprep.disk import hive
 from p2vprep.disk.appliance import Appliance
-from p2vprep.disk.foresight import Foresight, foresee
+from p2vprep.disk.foresight import Foresight
 from p2vprep.disk.guestfiles import GuestFiles
-from p2vprep.disk.hive import LoadedHive
+from p2vprep.disk.hive import EditedHive, LoadedHive
 from p2vprep.disk.image import Image
 from p2vprep.disk.volume import WindowsVolume, find_windows
 from p2vprep.engine.options import Options
@@ -39,6 +39,7 @@ class Machine:
     facts: Facts
     hazards: tuple[Hazard, ...]
     options: Options
+    ahead: Ahead | None = None
     _whole: dict[str, LoadedHive] = field(default_factory=dict, repr=False)
 
     @property
@@ -68,26 +69,15 @@ class Machine:
 
 @dataclass(frozen=True)
 class Ahead:
-    """What was done ahead of the appliance: disks surveyed, files read, the SYSTEM hive loaded."""
+    """What was done ahead of the appliance: disks surveyed, files read, the SYSTEM hive loaded and edited.
+
+    ``edited`` is SYSTEM with ``changes``, for the case that the plan will ask for just these.
+    """
 
     foresight: Foresight
-    system: LoadedHive | None
-
-
-def look_ahead(images: tuple[Image, ...], options: Options) -> Ahead:
-    """Reads and loads what an apply will need, on the host. Raises what opening the images raises."""
-    foresight = foresee(images)
-    for files in foresight.files.values():
-        by_name = {path.rpartition("/")[2].upper(): path for path in files}
-        logs = {name[7:]: files[path] for name, path in by_name.items() if name.startswith("SYSTEM.")}
-        path = by_name.get("SYSTEM")
-        try:
-            if path is not None:
-                return Ahead(foresight, _load("SYSTEM", path, files[path], logs, options))
-        except HiveError:
-            # What is wrong with the hive is told where the appliance has read it.
-            return Ahead(foresight, None)
-    return Ahead(foresight, None)
+    system: LoadedHive | None = None
+    changes: tuple[ValueChange | KeyChange, ...] = ()
+    edited: EditedHive | None = None
 
 
 def open_machine(
@@ -122,6 +112,7 @@ def open_machine(
         facts=facts,
         hazards=(*volume.hazards, *system.hazards, *findings),
         options=options,
+        ahead=ahead,
     )
 
 
@@ -145,10 +136,11 @@ def load_hive(
     logs = {suffix: _log(files, place) for suffix, place in volume.logs(name).items()}
     if ahead is not None and (ahead.path, ahead.primary, ahead.logs) == (path, primary, logs):
         return ahead
-    return _load(name, path, primary, logs, options)
+    return load(name, path, primary, logs, options)
 
 
-def _load(name: str, path: str, primary: bytes, logs: Mapping[str, bytes], options: Options) -> LoadedHive:
+def load(name: str, path: str, primary: bytes, logs: Mapping[str, bytes], options: Options) -> LoadedHive:
+    """A hive of these bytes. Raises HiveError; a dirty one without logs becomes a hazard that refuses."""
     loaded = hive.load(name, path, primary, logs, allow=options.allow | {hive.DIRTY_WITHOUT_LOG})
     hazards = tuple(_strict(hazard, options) for hazard in loaded.hazards)
     return replace(loaded, hazards=hazards)

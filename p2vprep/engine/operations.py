@@ -23,13 +23,13 @@ from p2vprep.engine.options import AUTO, Options
 from p2vprep.engine.probing import probe_all
 from p2vprep.engine.results import Applied, Inspection, Planned, Verification
 from p2vprep.errors import DocumentError, RefusedError, StalePlanError, UsageError
-from p2vprep.events import Sink, step
+from p2vprep.events import Sink, silent, step
 from p2vprep.profile_files import require_known
 
 if TYPE_CHECKING:
     from p2vprep.core.documents.plan_document import PlanDocument
     from p2vprep.disk.doctor import Report as DoctorReport
-    from p2vprep.engine.machine import Machine
+    from p2vprep.engine.machine import Ahead, Machine
     from p2vprep.profile_store import ProfileStore
 
 Approve = Callable[[Plan], bool]
@@ -95,6 +95,7 @@ def apply(
     warm = _WarmUp(options)
     with interruptible():
         images = probe_all(paths, options)
+        warm.look_ahead_in(images, sink)
         outputs = () if output is None else _outputs(images, output)
         accelerator = accel.choose(options.accelerator, sink=sink)
         begun = transaction.begin(images, state_dir=options.state_dir, outputs=outputs, sink=sink)
@@ -103,7 +104,7 @@ def apply(
                 from p2vprep.engine import applying, planning, receipts
                 from p2vprep.engine.machine import open_machine
 
-                machine = open_machine(run.disks, running, options, sink)
+                machine = open_machine(run.disks, running, options, sink, warm.ahead)
                 with step(sink, "Making the plan"):
                     planned, _ = planning.make_plan(machine, options, warm.store)
                 if held is not None:
@@ -150,16 +151,26 @@ class _WarmUp:
     def __init__(self, options: Options | None = None) -> None:
         self._options = options
         self._store: ProfileStore | None = None
+        self._images: tuple[Image, ...] = ()
+        self._sink: Sink = silent
+        self.ahead: Ahead | None = None
         if options is None:
             return
         asked = (*options.sources, *options.targets, *options.stages)
         require_known((name for name in asked if name != AUTO), options.profile_dirs)
 
     def __call__(self) -> None:
-        from p2vprep.engine import applying, machine, planning, receipts, verifying  # noqa: F401
+        from p2vprep.engine import ahead, applying, machine, planning, receipts, verifying  # noqa: F401
 
-        if self._options is not None:
-            self._store = planning.open_store(self._options)
+        if self._options is None:
+            return
+        self._store = planning.open_store(self._options)
+        if self._images and not any(image.dirty_log for image in self._images):
+            self.ahead = ahead.look_ahead(self._images, self._options, self._store, self._sink)
+
+    def look_ahead_in(self, images: tuple[Image, ...], sink: Sink) -> None:
+        """These images are also read on the host while the appliance boots."""
+        self._images, self._sink = images, sink
 
     @property
     def store(self) -> ProfileStore:
