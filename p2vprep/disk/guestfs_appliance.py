@@ -20,6 +20,7 @@ from typing import Any
 from p2vprep.disk import accel
 from p2vprep.disk.appliance import FileSystem, Stat
 from p2vprep.disk.partitions import device_name
+from p2vprep.disk.signals import undisturbed
 from p2vprep.disk.watch import Console, Watchdog, alive, children, kill, last_words
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError
 
@@ -237,7 +238,7 @@ class GuestfsAppliance:
         if self._handle is None:
             raise self._error(name, arguments, "the appliance is closed", code="appliance-died")
         try:
-            with self._watchdog.limit(CALL_LIMIT):
+            with self._watchdog.limit(CALL_LIMIT), undisturbed():
                 return getattr(self._handle, name)(*arguments)
         except RuntimeError as problem:
             text = str(problem)

@@ -13,6 +13,7 @@ from typing import Any
 
 from p2vprep.disk import qemu
 from p2vprep.disk.image import Image, shown, stored_ranges
+from p2vprep.disk.signals import undisturbed
 from p2vprep.errors import CannotOpenError, FailedError
 
 Range = tuple[int, int]
@@ -163,7 +164,8 @@ class NbdDisk:
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return function(*arguments)
+            with undisturbed():
+                return function(*arguments)
         except _libnbd().Error as error:
             raise self._failed(f"{error.string} {self._server.last_words()}".strip()) from error
 

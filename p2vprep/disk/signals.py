@@ -65,6 +65,22 @@ def deferred() -> Iterator[Deferred]:
         yield remembered
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """For calls of C libraries: a signal is obeyed as soon as the block has ended.
+
+    An exception raised in a callback out of C would be lost, and the signal with it. Who
+    handles signals outside of the block decides what happens.
+    """
+    late = Deferred()
+    try:
+        with deferred() as late:
+            yield
+    finally:
+        if late.signal is not None:
+            signal.raise_signal(late.signal)
+
+
 def interrupted(number: int, *, changed: str | None = None) -> Interrupted:
     """The error for a signal; ``changed`` says what is on the disk if not nothing."""
     message = f"Stopped by {signal.Signals(number).name}."

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from p2vprep.disk.signals import STOP_SIGNALS, deferred, interruptible
+from p2vprep.disk import image, nbd
+from p2vprep.disk.signals import STOP_SIGNALS, deferred, interruptible, undisturbed
 from p2vprep.errors import Interrupted
 
 
@@ -58,3 +61,54 @@ def test_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [True]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_undisturbed_block_ends_before_its_signal_is_obeyed(fails: bool) -> None:
+    steps: list[str] = []
+
+    def work() -> None:
+        with undisturbed():
+            signal.raise_signal(signal.SIGTERM)
+            steps.append("ended")
+            if fails:
+                raise OSError
+        steps.append("went on")
+
+    with pytest.raises(Interrupted), interruptible():
+        work()
+    assert steps == ["ended"]
+
+
+def test_within_a_deferred_block_an_undisturbed_one_defers_too() -> None:
+    with deferred() as late:
+        with undisturbed():
+            signal.raise_signal(signal.SIGTERM)
+        assert late.signal == signal.SIGTERM
+        with undisturbed():
+            pass
+    assert late.signal == signal.SIGTERM
+
+
+def test_a_signal_in_a_callback_out_of_a_library_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "disk.raw"
+    path.write_bytes(bytes(510) + b"\x55\xaa" + bytes(1 << 20))
+    with nbd.connect(image.probe(path), read_only=True) as disk:
+        honest = disk._handle.block_status
+
+        class Handle:
+            def block_status(self, count: int, offset: int, note: Any) -> Any:
+                def disturbed(*found: Any) -> Any:
+                    signal.raise_signal(signal.SIGTERM)
+                    return note(*found)
+
+                return honest(count, offset, disturbed)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(handle, name)
+
+        handle = disk._handle
+        disk._handle = Handle()
+        with pytest.raises(Interrupted), interruptible():
+            list(disk.allocated())
+        disk._handle = handle
