@@ -36,8 +36,14 @@ def at_point(action: Action, number: int) -> Ended:
     return wait(_fork(action, hook))
 
 
-def after(action: Action, seconds: float, *, from_point: str | None = None) -> Ended:
-    """Kills the child some time after its start, or after it came to a crash point."""
+def after(
+    action: Action,
+    seconds: float,
+    *,
+    from_point: str | None = None,
+    number: signal.Signals = signal.SIGKILL,
+) -> Ended:
+    """Kills the child some time after its start, or after it came to a crash point; or signals it."""
     reader, writer = os.pipe()
 
     def hook(name: str) -> None:
@@ -50,7 +56,7 @@ def after(action: Action, seconds: float, *, from_point: str | None = None) -> E
         os.read(reader, 1)  # or its end, if the child never came there
     os.close(reader)
     time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
+    os.kill(child, number)
     return wait(child)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -52,6 +53,13 @@ def test_killed_at_every_point_of_other_containers(faked: Path, containers: Sequ
 
 def test_killed_at_random_moments(faked: Path) -> None:
     assert whole.killed_at_random(WholeBench(faked, ["vhd", "raw"]), 12, SEED).sound().tried == 12
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("tries", [5, pytest.param(40, marks=pytest.mark.long)])
+def test_signalled_at_random_moments(faked: Path, number: signal.Signals, tries: int) -> None:
+    bench = WholeBench(faked, ["raw"])
+    assert whole.signalled_at_random(bench, number, tries, SEED + number).sound().tried == tries
 
 
 @pytest.mark.long

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +30,22 @@ def apply(machine: Machine, hook: Hook = no_hook) -> None:
     """``p2vprep apply --yes`` on all disks of a machine, in this process; the hook sees its crash points."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transaction, "Host", lambda: host(hook))
-        try:
-            main(["apply", *map(str, machine.paths), "--yes", "--json"])
-        except SystemExit as end:
-            if end.code:
-                raise FaultError(f"apply ended with {end.code}") from end
+        status = _status_of(machine)
+    if status:
+        raise FaultError(f"apply ended with {status}")
+
+
+def apply_for_its_status(machine: Machine, _hook: Hook) -> None:
+    """The same in a child process that ends with the command's own exit status."""
+    os._exit(_status_of(machine))
+
+
+def _status_of(machine: Machine) -> int:
+    try:
+        main(["apply", *map(str, machine.paths), "--yes", "--json"])
+    except SystemExit as end:
+        return int(end.code or 0)
+    raise FaultError("apply returned")
 
 
 def recovered(machine: Machine) -> dict[str, Any]:
@@ -113,4 +126,20 @@ def killed_at_random(bench: WholeBench, tries: int, seed: int) -> Row:
         kill.after(partial(apply, machine), seconds, from_point=point)
         recovered(machine)
         row.add(machine, f"after {seconds:.3f} s, in the commit: {within}", ["before", "planned"])
+    return row
+
+
+def signalled_at_random(bench: WholeBench, number: signal.Signals, tries: int, seed: int) -> Row:
+    """SIGINT or SIGTERM at random moments: the command ends by itself, and no recover is needed."""
+    row = Row(f"{number.name} at random moments of the whole command ({' + '.join(bench.containers)})")
+    chance = random.Random(seed)
+    for _try in range(tries):
+        machine = bench.machine()
+        seconds = chance.uniform(0, bench.lasts)
+        ended = kill.after(partial(apply_for_its_status, machine), seconds, number=number)
+        what = f"{number.name} after {seconds:.3f} s, ended with {ended.status}"
+        if ended.status not in (0, 128 + number, -number):
+            raise FaultError(f"{row.fault}: {what}")
+        # Before the command is ready for signals, it ends by the signal itself; nothing was begun then.
+        row.add(machine, what, ["before"] if ended.status == -number else ["before", "planned"])
     return row
