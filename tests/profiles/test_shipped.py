@@ -236,21 +236,27 @@ def test_hpe_proliant_disables_all_it_knows_and_nothing_else() -> None:
     assert plan.hazards == ()
 
 
-def test_namesakes_of_other_vendors_are_left_alone_with_a_reason() -> None:
-    conditioned = [
+@pytest.mark.parametrize("profile_name", SOURCES)
+def test_namesakes_of_other_vendors_are_left_alone_with_a_reason(profile_name: str) -> None:
+    profile = STORE.get(profile_name)
+    services = [owned.action.services for owned in profile.actions if owned.action.services is not None]
+    plain = {fold(name) for target in services if not target.conditioned for name in target.names}
+    conditioned = {
         name
-        for owned in STORE.get("hpe-proliant").actions
-        if owned.action.services is not None and owned.action.services.conditioned
-        for name in owned.action.services.names
-        if "*" not in name
-    ]
+        for target in services
+        if target.conditioned
+        for name in target.names
+        if "*" not in name and fold(name) not in plain
+    }
     strangers = tuple(Example(name, "Acme Thing", r"C:\Acme\thing.exe", start=2) for name in conditioned)
+    strangers += tuple(Example(name + "2", "Acme Thing", r"C:\Acme\thing.exe") for name in plain)
     machine = machine_with(strangers)
     hives = {"SYSTEM": machine.hive}
-    profile = STORE.get("hpe-proliant")
     plan = finish(draft(machine.facts(), hives, [profile], overrides=everything_on(profile)), hives)
     assert plan.changes == ()
-    assert {"ams", "cim", "CpqRcmc3"} <= {skip.subject for skip in plan.skips}
+    typed = {fold(name) for target in services if target.type == "driver" for name in target.names}
+    told = {fold(skip.subject) for skip in plan.skips}
+    assert {fold(name) for name in conditioned} - typed - NOT_ON_2008_R2 <= told
 
 
 def test_drivers_that_start_the_machine_are_refused_whatever_the_profile_says() -> None:
