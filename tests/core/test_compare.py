@@ -285,6 +285,18 @@ def test_damage_that_both_hold_never_hides_a_change() -> None:
             differences(before, after)
 
 
+def test_a_value_that_lies_nowhere_in_a_key_that_is_the_same_is_an_error() -> None:
+    content = build_hive({"A": {"w": Data.binary(b"f" * 12_000)}, "B": {"v": Data.binary(b"near" * 4)}})
+    held = struct.unpack_from("<I", content, 4096 + key_at(content, "B").offset + 44)[0]
+    assert held < content.index(b"ffff") - 4096  # its page is the same in both
+    before = patched(content, held, 0, b"\xf8\xff\xff\x7f")
+    after = before.replace(b"f" * 12_000, b"f" * 11_999 + b"g")
+    with pytest.raises(HiveError):
+        differences(before, after)
+    sound = content.replace(b"f" * 12_000, b"f" * 11_999 + b"g")
+    assert [item.key for item in differences(content, sound)] == ["A"]
+
+
 # --- against the reference ---------------------------------------------------------------------
 
 
