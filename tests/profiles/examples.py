@@ -136,6 +136,7 @@ HDC_CLASS = "{4d36e96a-e325-11ce-bfc1-08002be10318}"
 DISK_CLASS = "{4d36e967-e325-11ce-bfc1-08002be10318}"
 MOUSE_CLASS = "{4d36e96f-e325-11ce-bfc1-08002be10318}"
 KEYBOARD_CLASS = "{4d36e96b-e325-11ce-bfc1-08002be10318}"
+VOLUME_CLASS = "{71a27cdd-812a-11d0-bec7-08002be2092f}"
 FILTERS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "hpe-proliant": ((DISK_CLASS, "UpperFilters", "hpdskflt"),),
     "xen": (
@@ -160,6 +161,10 @@ FILTERS: dict[str, tuple[tuple[str, str, str], ...]] = {
         (MOUSE_CLASS, "UpperFilters", "Apfiltr"),
     ),
     "multipath": tuple((DISK_CLASS, "UpperFilters", name) for name in ("EmcpBase", "EmcpClas")),
+    "conversion-tools": (
+        (VOLUME_CLASS, "UpperFilters", "bmdrvr"),
+        (VOLUME_CLASS, "UpperFilters", "vcbt"),
+    ),
     "raid-utilities": ((DISK_CLASS, "LowerFilters", "iaStorAfs"),),
 }
 """Classes, positions and names of the filters that come with the examples of a profile."""
