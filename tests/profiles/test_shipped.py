@@ -208,6 +208,33 @@ def test_legacy_xen_drivers_are_left_alone_as_they_would_stop_the_start() -> Non
     assert not any(change.rule == "filter-remove" for change in plan.changes)
 
 
+def test_a_team_protocol_that_something_needs_at_start_is_kept_and_goes_once_that_goes_too() -> None:
+    profile, on = STORE.get("nic-teaming"), {"ians-protocol": "disable"}
+    for name, code in (("iANSMiniport", None), ("AcmeVpn", "dependency")):
+        machine = machine_with("nic-teaming")
+        path = rf"ControlSet001\Services\{name}"
+        hive = graft(machine.hive, "ControlSet001", [Example(name, type=1, start=2)])
+        hive.put(path, "DependOnService", Data.multi_sz(["iANSProtocol"]))
+        machine.hive = hive  # type: ignore[assignment]
+        plan = finish(draft(machine.facts(), {"SYSTEM": hive}, [profile], overrides=on), {"SYSTEM": hive})
+        changed = {
+            change.key.rpartition("\\")[2] for change in plan.changes if isinstance(change, ValueChange)
+        }
+        assert ("iANSProtocol" in changed) is (code is None)
+        assert [hazard.code for hazard in plan.hazards] == ([] if code is None else [code])
+
+
+def test_parallels_disk_filter_stays_with_its_driver_where_the_list_cannot_be_read() -> None:
+    machine = machine_with("parallels")
+    assert isinstance(machine.hive, ChangedHive)
+    machine.hive.put(DISK_CLASS, "LowerFilters", Data.sz("prl_strg"))
+    hives = {"SYSTEM": machine.hive}
+    plan = finish(draft(machine.facts(), hives, [STORE.get("parallels")]), hives)
+    changed = {change.key.rpartition("\\")[2] for change in plan.changes if isinstance(change, ValueChange)}
+    assert "prl_strg" not in changed
+    assert [hazard.code for hazard in plan.hazards] == ["still-a-filter"]
+
+
 def test_multipath_does_nothing_where_a_disk_came_through_mpio() -> None:
     machine = machine_with("multipath")
     assert isinstance(machine.hive, ChangedHive)

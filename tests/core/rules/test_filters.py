@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2vprep.core.facts import gather
@@ -176,6 +176,40 @@ def test_a_second_plan_is_empty(lines: tuple[str, ...]) -> None:
     carry_out(plan.changes, {"SYSTEM": found.hive})
     again = found.plan(actions(*lines))
     assert (again.changes, again.hazards, again.skips) == ((), (), ())
+
+
+NAMES = ["partmgr", "acmeflt", "xenfilt", "otherflt", "pvscsi"]
+LISTS = st.lists(st.sampled_from(NAMES), max_size=4)
+LINES = [
+    *(f"filter-remove: {{names: {name}, position: UpperFilters}}" for name in NAMES[:4]),
+    *(f"filter-remove: {name}" for name in NAMES),
+    *(f"disable: {{names: {name}, boot-start: true}}" for name in NAMES),
+]
+
+
+@settings(max_examples=20)
+@given(
+    lists=st.tuples(LISTS, LISTS, LISTS),
+    starts=st.lists(st.sampled_from([0, 1, 2, 3]), min_size=5, max_size=5),
+    lines=st.sets(st.sampled_from(LINES)),
+)
+def test_no_plan_leaves_a_filter_whose_driver_it_disabled(
+    lists: tuple[list[str], list[str], list[str]], starts: list[int], lines: set[str]
+) -> None:
+    """And filters of Windows stay where they were; a second plan is empty."""
+    upper, lower, device = lists
+    found = Machine().put(disk_class(), UpperFilters=upper, LowerFilters=lower)
+    found.put(INSTANCE, ClassGUID=DISK, UpperFilters=device)
+    for name, start in zip(NAMES, starts, strict=True):
+        found.service(name, start, DRIVER)
+    profile = actions(*sorted(lines))
+    carry_out(found.plan(profile).changes, {"SYSTEM": found.hive})
+    left = found.facts().boot
+    disabled = {service.name for service in left.services if service.start == Start.DISABLED}
+    named = [name for one in left.filters for name in one.names]
+    assert not disabled & set(named)
+    assert named.count("partmgr") == sum(names.count("partmgr") for names in lists)
+    assert found.plan(profile).changes == ()
 
 
 # --- boot-start drivers of a hypervisor --------------------------------------------------------
