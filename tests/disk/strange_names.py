@@ -14,7 +14,7 @@ STRANGE_NAMES = [
     "colon:nbd",
     "json:{}",
     "nbd:localhost:10809",
-    'quote"\'back\\slash',
+    "quote\"'back\\slash",
     "percent%20%s",
     "äöü 磁盘 🖴",
     "$(touch owned)`",
