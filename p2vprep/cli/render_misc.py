@@ -53,6 +53,8 @@ def verification_view(verification: Verification, *, verbose: bool = False) -> R
     shown = [check for check in verification.checks if verbose or check.status == "differs"]
     if shown:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        for _column in ("status", "subject", "found"):
+            table.add_column(overflow="fold")
         for check in shown:
             table.add_row(
                 Text(check.status, style=_STATUS_STYLE.get(check.status, "default")),

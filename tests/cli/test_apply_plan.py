@@ -10,16 +10,35 @@ from typing import Any
 import pytest
 
 from p2vprep.core.values import Data
-from tests.support.flow import change_system, done, failed, inside, p2vprep, set_value
+from tests.support.flow import (
+    Shelf,
+    change_system,
+    done,
+    failed,
+    inside,
+    on_fake_appliance,
+    p2vprep,
+    set_value,
+)
 from tests.support.guest_disk import fingerprint
 
 Change = Callable[[Path], None]
 
 
+@pytest.fixture(scope="module")
+def plan_text(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The plan document for the sample machine: the same for every copy of its disk."""
+    folder = tmp_path_factory.mktemp("plan")
+    with pytest.MonkeyPatch.context() as patch:
+        on_fake_appliance(patch)
+        assert p2vprep("plan", shelf.disk(folder), "-o", folder / "plan.json").status == 0
+    return (folder / "plan.json").read_text()
+
+
 @pytest.fixture
-def plan(disk: Path, tmp_path: Path) -> Path:
+def plan(plan_text: str, tmp_path: Path) -> Path:
     path = tmp_path / "plan.json"
-    assert p2vprep("plan", disk, "-o", path).status == 0
+    path.write_text(plan_text)
     return path
 
 

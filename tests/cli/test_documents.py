@@ -218,7 +218,7 @@ def test_progress_that_nobody_reads_does_not_stop_the_work(disk: Path) -> None:
         assert json.loads(ran.stdout)["schema"] == f"p2vprep.{arguments[0]}/1"
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_no_fault(disk: Path, closed: str) -> None:
     done("apply", disk, "--yes")
     command = f"{sys.executable} -m p2vprep rollback --json {disk} {closed}"

@@ -17,6 +17,7 @@ import pytest
 
 from p2vprep.core.registry import MemoryHive
 from p2vprep.core.values import Data
+from p2vprep.disk import recovery
 from testdata.kit.disks import DiskSpec, VolumeSpec
 from tests.support.flow import (
     CONFIG,
@@ -262,7 +263,10 @@ def test_an_image_in_use(shelf: Shelf, tmp_path: Path) -> None:
     assert done("apply", disk, "--yes")["committed"]
 
 
-def test_a_machine_that_is_prepared_just_now(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_machine_that_is_prepared_just_now(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "_LOCK_PATIENCE", 0.1)
     disk = shelf.disk(tmp_path)
     done("apply", disk, "--yes")
     with (tmp_path / "disk.raw.p2vprep" / "lock").open("r+b") as lock:

@@ -19,7 +19,13 @@ from tests.support.guest_disk import fingerprint
 
 
 @pytest.mark.usefixtures("fake")
-@pytest.mark.parametrize("container", WRITABLE)
+@pytest.mark.parametrize(
+    "container",
+    [
+        pytest.param(name, marks=[] if name in ("raw", "vhd", "vhdx") else pytest.mark.long)
+        for name in WRITABLE
+    ],
+)
 def test_a_machine_is_prepared_proved_and_taken_back(container: str, shelf: Shelf, tmp_path: Path) -> None:
     disk = shelf.disk(tmp_path, container)
     before = fingerprint(disk)

@@ -40,23 +40,25 @@ def faked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_killed_at_every_point(faked: Path) -> None:
-    row = whole.killed_at_every_point(WholeBench(faked, ["raw"])).sound()
-    assert row.ends["before"] > 12
+    row = whole.killed_at_every_point(WholeBench(faked, ["raw"]), quick=True).sound()
+    assert row.ends["before"] > 5
     assert row.ends["planned"] > 5
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("containers", [["vhd"], ["vhdx", "qcow2"], ["vmdk", "raw", "vhd"]], ids="+".join)
+@pytest.mark.parametrize(
+    "containers", [["raw"], ["vhd"], ["vhdx", "qcow2"], ["vmdk", "raw", "vhd"]], ids="+".join
+)
 def test_killed_at_every_point_of_other_containers(faked: Path, containers: Sequence[str]) -> None:
     assert whole.killed_at_every_point(WholeBench(faked, containers)).sound().tried > 20
 
 
 def test_killed_at_random_moments(faked: Path) -> None:
-    assert whole.killed_at_random(WholeBench(faked, ["vhd", "raw"]), 12, SEED).sound().tried == 12
+    assert whole.killed_at_random(WholeBench(faked, ["vhd"]), 12, SEED).sound().tried == 12
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("tries", [5, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("tries", [3, pytest.param(40, marks=pytest.mark.long)])
 def test_signalled_at_random_moments(faked: Path, number: signal.Signals, tries: int) -> None:
     bench = WholeBench(faked, ["raw"])
     assert whole.signalled_at_random(bench, number, tries, SEED + number).sound().tried == tries

@@ -38,7 +38,7 @@ SYSTEM = f"{CONFIG}/SYSTEM"
 CONTAINERS = (*FORMATS, "vmdk-stream")
 WRITABLE = tuple(FORMATS)
 _STREAM = ("vmdk", "subformat=streamOptimized", ".vmdk")
-_WINDOWS_MB, _OTHER_MB = 24, 8
+_WINDOWS_MB, _OTHER_MB = 12, 4
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -98,6 +98,7 @@ def on_fake_appliance(patch: pytest.MonkeyPatch, launch: Callable[..., Any] = fa
     patch.setattr(appliance, "launch", launch)
     patch.setattr(accel, "choose", lambda *_wanted, **_more: accel.TCG)
     patch.setattr(profile_store, "load", lru_cache(load_profile))
+    patch.delenv("COLUMNS", raising=False)  # lines are as long as into a pipe
 
 
 # --- machines ------------------------------------------------------------------------------------
