@@ -200,6 +200,7 @@ def write_new_file(path: Path, content: bytes) -> None:
     Raises UsageError where that is impossible, or where something else than a document is there.
     """
     require_place(path)
+    path = path.resolve()
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content)
@@ -214,6 +215,13 @@ def require_place(path: Path) -> None:
     """Raises UsageError where a document cannot be written, or would replace what is none: an image."""
     if not path.parent.is_dir():
         raise UsageError("there is no folder for this file", code="no-such-folder", subject=shown(path))
+    if path.exists() and not path.is_file():
+        raise UsageError(
+            "it is no regular file",
+            code="not-a-document",
+            subject=shown(path),
+            hint="Without -o, `--format json` writes the plan to the standard output.",
+        )
     try:
         with path.open("rb") as held:
             start = held.read(len(_REG_MARK))
