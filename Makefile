@@ -1,7 +1,7 @@
 # The two commands to know: `make demo` and `make test`. Both install what is
 # missing (see .ci/setup) and are quick when everything is there.
 PYTEST = .venv/bin/python -m pytest
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help setup demo test test-long test-all lint bench faults clean
 
@@ -21,10 +21,10 @@ demo:
 	@.venv/bin/python -m testdata.demo
 
 test: lint
-	@$(PYTEST) -q -n $(WORKERS) -m "not long"
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not long"
 
 test-long: lint
-	@$(PYTEST) -q -n $(WORKERS) -m long
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m long
 
 test-all: test test-long
 

@@ -42,3 +42,8 @@ def needs_appliance() -> None:
 def built(disk_cache: Path, needs_appliance: None) -> Callable[[Sequence[DiskSpec]], dict[str, Path]]:
     """Builds disks, or takes them from the cache; never write to them, use ``copy_disk``."""
     return lambda specs: build_disks(specs, disk_cache)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What launches the appliance comes first, so that no worker is left with it alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("appliance") is None)
