@@ -88,7 +88,7 @@ def test_killed_at_random_moments_with_the_real_appliance(
         within = number % 3 != 0
         seconds = chance.uniform(0, 0.4) if within else chance.uniform(1, 30)
         point = "sync-overlay-0:after" if within else None
-        kill.after(partial(apply, machine, partial(note_planned, machine)), seconds, from_point=point)
+        kill.after(partial(apply_noting, machine), seconds, from_point=point)
         recovered(machine)
         noted = home / "planned"
         known = {machine.before[0]: "before"} | ({noted.read_text(): "planned"} if noted.exists() else {})
@@ -99,6 +99,14 @@ def test_killed_at_random_moments_with_the_real_appliance(
         for file in (path, noted):
             file.unlink(missing_ok=True)
     assert set(sides) == {"before", "planned"}
+
+
+def apply_noting(machine: Machine, hook: whole.Hook) -> None:
+    def both(point: str) -> None:
+        note_planned(machine, point)
+        hook(point)
+
+    apply(machine, both)
 
 
 def note_planned(machine: Machine, point: str) -> None:
