@@ -98,7 +98,6 @@ def on_fake_appliance(patch: pytest.MonkeyPatch, launch: Callable[..., Any] = fa
     patch.setattr(appliance, "launch", launch)
     patch.setattr(accel, "choose", lambda *_wanted, **_more: accel.TCG)
     patch.setattr(profile_store, "load", lru_cache(load_profile))
-    patch.delenv("COLUMNS", raising=False)  # lines are as long as into a pipe
 
 
 # --- machines ------------------------------------------------------------------------------------
