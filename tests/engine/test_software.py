@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -207,7 +208,9 @@ def test_for_facts_only_a_fraction_of_it_is_read(
         classes = hive.root.make(rf"Classes\Class{number:04}")
         classes.set("Blob", Data.binary(bytes([number % 251]) * 16000))
     content = build_hive(hive, file_name="SOFTWARE")
-    disk = shelf.disk(tmp_path, spec=with_files(sample(), {SOFTWARE: content}), name="software-big")
+    spec = with_files(sample(), {SOFTWARE: content})
+    roomy = replace(spec, volumes=tuple(replace(one, size=one.size + 16) for one in spec.volumes))
+    disk = shelf.disk(tmp_path, spec=roomy, name="software-big")
     read: list[int] = []
     plain = FakeAppliance.read
 
