@@ -193,7 +193,20 @@ def _require_somebody_to_ask(output: Output) -> None:
 
 def _refuse_shaping(context: click.Context) -> None:
     """Raises UsageError where an option that shapes a plan was given beside a plan."""
-    shaping = ("sources", "targets", "stages", "settings", "control_sets", "first_boot", "root")
+    shaping = (
+        "sources",
+        "targets",
+        "stages",
+        "settings",
+        "control_sets",
+        "first_boot",
+        "root",
+        "ghosts",
+        "network_file",
+        "add_files",
+        "first_boot_steps",
+        "virtio_win",
+    )
     given = click.core.ParameterSource.COMMANDLINE
     for parameter in context.command.params:
         if parameter.name in shaping and context.get_parameter_source(parameter.name) == given:

@@ -60,6 +60,36 @@ from p2vprep.core.model_facts import (
 from p2vprep.core.model_facts import (
     WindowsVersion as WindowsVersion,
 )
+from p2vprep.core.model_firstboot import (
+    ConfigureInterface as ConfigureInterface,
+)
+from p2vprep.core.model_firstboot import (
+    FirstBootItem as FirstBootItem,
+)
+from p2vprep.core.model_firstboot import (
+    OnlineDisks as OnlineDisks,
+)
+from p2vprep.core.model_firstboot import (
+    RemoveDevice as RemoveDevice,
+)
+from p2vprep.core.model_firstboot import (
+    ResetNetwork as ResetNetwork,
+)
+from p2vprep.core.model_firstboot import (
+    RestoreService as RestoreService,
+)
+from p2vprep.core.model_firstboot import (
+    RestoreValue as RestoreValue,
+)
+from p2vprep.core.model_firstboot import (
+    RunCommands as RunCommands,
+)
+from p2vprep.core.model_firstboot import (
+    RunScript as RunScript,
+)
+from p2vprep.core.model_firstboot import (
+    TuneNetwork as TuneNetwork,
+)
 from p2vprep.core.values import Data
 
 Severity = Literal["warn", "refuse"]
@@ -158,28 +188,6 @@ class Skip:
         return {"rule": self.rule, "subject": self.subject, "reason": self.reason}
 
 
-@dataclass(frozen=True)
-class RestoreService:
-    """First boot shall give a parked service its start type back."""
-
-    service: str
-    start: int
-    delayed: bool | None
-    why: str
-
-
-@dataclass(frozen=True)
-class RestoreValue:
-    r"""First boot shall give a registry value back (``data`` None: delete it). Path below HKLM."""
-
-    key: str
-    r"""As the running Windows sees it: ``SYSTEM\CurrentControlSet\…``, ``SOFTWARE\…``."""
-    name: str
-    data: Data | None
-    why: str
-
-
-FirstBootItem = RestoreService | RestoreValue
 RuleYield = Edit | Hazard | Skip | FirstBootItem
 
 

@@ -28,8 +28,6 @@ from p2vprep.core.model import (
     HiveState,
     Plan,
     PutFile,
-    RestoreService,
-    RestoreValue,
     RuleYield,
     SetValue,
     Skip,
@@ -39,6 +37,7 @@ from p2vprep.core.registry import Hive, fold
 from p2vprep.core.rules import KINDS, RULES, SETTINGS
 from p2vprep.core.rules.context import Rule, RuleContext
 from p2vprep.core.selection import Selection, as_given_back, select
+from p2vprep.core.wishes import NOTHING_WISHED, Wishes
 
 Item = TypeVar("Item")
 WhichSets = Literal["boot", "all"]
@@ -71,12 +70,14 @@ def draft(
     overrides: Mapping[str, str] | None = None,
     control_sets: WhichSets | None = None,
     first_boot: bool = True,
+    wishes: Wishes = NOTHING_WISHED,
 ) -> Draft:
     """Runs all rules over every control set that is to be edited.
 
     Without ``first_boot`` nothing is parked: there would be nobody to give it back.
 
-    ``hives`` holds at least ``SYSTEM``. ``overrides`` are the ``--set`` pairs.
+    ``hives`` holds at least ``SYSTEM``. ``overrides`` are the ``--set`` pairs. The edits and items of
+    ``wishes`` are taken over as they are.
     Raises UsageError and DocumentError as :func:`p2vprep.core.profiles.choose`.
     """
     ordered = in_order(profiles)
@@ -94,7 +95,8 @@ def draft(
     for one in sets:
         found += [*selections[one.name].hazards, *selections[one.name].skips]
         for rule in RULES:
-            found += _run(rule, facts, one, hives, choices, selections, actions)
+            found += _run(rule, facts, one, hives, choices, selections, actions, wishes)
+    found += [*wishes.edits, *wishes.items, *wishes.findings]
     found += _unsupported(facts, sets[0], hives, actions, choices)
     return Draft(
         guest=facts.guest,
@@ -104,7 +106,7 @@ def draft(
         edits=tuple(item for item in found if isinstance(item, _EDITS)),
         hazards=_each_once(item for item in found if isinstance(item, Hazard)),
         skips=_each_once(item for item in found if isinstance(item, Skip)),
-        first_boot=_each_once(item for item in found if isinstance(item, RestoreService | RestoreValue)),
+        first_boot=_each_once(item for item in found if isinstance(item, FirstBootItem)),
     )
 
 
@@ -166,6 +168,7 @@ def _run(
     choices: Choices,
     selections: Mapping[str, Selection],
     actions: Sequence[OwnedAction],
+    wishes: Wishes,
 ) -> Iterator[RuleYield]:
     mine: list[OwnedAction] = []
     for owned in actions:
@@ -184,6 +187,7 @@ def _run(
         selection=selections[control_set.name],
         boot_selection=selections[facts.boot.name],
         actions=tuple(mine),
+        wishes=wishes,
     )
     yield from rule.rule(context)
 

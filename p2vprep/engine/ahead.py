@@ -20,6 +20,7 @@ from p2vprep.disk import hive
 from p2vprep.disk.foresight import Foresight, foresee
 from p2vprep.disk.hive import LoadedHive
 from p2vprep.disk.image import Image
+from p2vprep.engine.extras import gather_wishes
 from p2vprep.engine.machine import Ahead, load
 from p2vprep.engine.options import AUTO, Options
 from p2vprep.engine.planning import choose_profiles
@@ -71,6 +72,7 @@ def _changes(
         overrides=dict(options.settings),
         control_sets=None if options.control_sets == AUTO else options.control_sets,
         first_boot=options.first_boot,
+        wishes=gather_wishes(options),
     )
     extra = firstboot.build(draft.first_boot, facts, draft.control_sets)
     absent: Mapping[str, FileState | None] = dict.fromkeys(planner.file_paths(draft, extra))

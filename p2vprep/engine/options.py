@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from p2vprep.core.model import Edit
+from p2vprep.core.network import Network
+from p2vprep.core.wishes import GhostChoice
+from p2vprep.engine import extras
 from p2vprep.errors import DocumentError
 
 AUTO: Final = "auto"
@@ -30,6 +34,16 @@ class Options:
     first_boot: bool = True
     root: int | None = None
     allow: frozenset[str] = frozenset()
+    ghosts: GhostChoice | None = None
+    network: Network | None = None
+    edits: tuple[Edit, ...] = ()
+    """Changes made by hand."""
+    add_files: Path | None = None
+    """A host folder whose files the guest gets; read again when the plan is applied."""
+    first_boot_steps: tuple[Path, ...] = ()
+    """Host files that the first boot runs, in this order."""
+    virtio_win: Path | None = None
+    """A virtio-win folder or ISO of the host."""
 
     state_dir: Path | None = None
     profile_dirs: tuple[Path, ...] = ()
@@ -46,6 +60,7 @@ class Options:
             "first_boot": self.first_boot,
             "root": self.root,
             "allow": sorted(self.allow),
+            **extras.to_plain(self),
         }
 
     def with_request(self, request: object) -> Options:
@@ -67,6 +82,7 @@ class Options:
                 root=reader.number("root"),
                 # What was allowed for the plan is allowed for its apply; more can be added then.
                 allow=frozenset(reader.strings("allow")) | self.allow,
+                **extras.from_plain(request),
                 state_dir=self.state_dir,
                 profile_dirs=self.profile_dirs,
                 accelerator=self.accelerator,

@@ -11,6 +11,7 @@ from p2vprep.core.documents import plan_document
 from p2vprep.core.documents.profile import ProfileKind
 from p2vprep.core.model import Evidence, Facts, FileChange, Hazard, Plan
 from p2vprep.core.profiles import ResolvedProfile
+from p2vprep.engine.extras import gather_wishes
 from p2vprep.engine.machine import Machine
 from p2vprep.engine.options import AUTO, Options
 from p2vprep.profile_store import ProfileStore
@@ -72,6 +73,7 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
         overrides=dict(options.settings),
         control_sets=None if options.control_sets == AUTO else options.control_sets,
         first_boot=options.first_boot,
+        wishes=gather_wishes(options),
     )
     extra = firstboot.build(draft.first_boot, machine.facts, draft.control_sets)
     states = machine.files.states(planner.file_paths(draft, extra))

@@ -14,8 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from p2vprep.core.documents import first_boot
 from p2vprep.core.documents.plan_models import PlanModel
-from p2vprep.core.model import Change, FileChange, FirstBootItem, Guest, Plan, RestoreService
+from p2vprep.core.model import Change, FileChange, FirstBootItem, Guest, Plan
 from p2vprep.core.registry import join
 from p2vprep.errors import DocumentError
 
@@ -49,7 +50,7 @@ def to_document(plan: Plan, *, request: Mapping[str, Any], tool: str) -> dict[st
         "changes": [change_to_json(change) for change in plan.changes],
         "hazards": [hazard.to_json() | {"liftable": hazard.liftable} for hazard in plan.hazards],
         "skips": [skip.to_json() for skip in plan.skips],
-        "first_boot": [first_boot_to_json(item) for item in plan.first_boot],
+        "first_boot": [first_boot.to_plain(item) for item in plan.first_boot],
     }
 
 
@@ -78,25 +79,6 @@ def change_to_json(change: Change) -> dict[str, Any]:
     if isinstance(change, FileChange):
         document["locked"] = change.locked
     return document
-
-
-def first_boot_to_json(item: FirstBootItem) -> dict[str, Any]:
-    """What the first boot gives back, as plain values."""
-    if isinstance(item, RestoreService):
-        return {
-            "kind": "restore-service",
-            "service": item.service,
-            "start": item.start,
-            "delayed": item.delayed,
-            "why": item.why,
-        }
-    return {
-        "kind": "restore-value",
-        "key": item.key,
-        "name": item.name,
-        "data": None if item.data is None else item.data.to_json(),
-        "why": item.why,
-    }
 
 
 # --- from the document -------------------------------------------------------------------------
@@ -220,7 +202,7 @@ def _changed(old: Sequence[Change], new: Sequence[Change]) -> Iterator[str]:
 
 
 def _given_back(old: Sequence[FirstBootItem], new: Sequence[FirstBootItem]) -> Iterator[str]:
-    then = [first_boot_to_json(item) for item in old]
-    now = [first_boot_to_json(item) for item in new]
+    then = [first_boot.to_plain(item) for item in old]
+    now = [first_boot.to_plain(item) for item in new]
     if then != now:
         yield "what the first boot gives back is not the same"

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
+from p2vprep.core.documents.first_boot import kind_of
 from p2vprep.core.model import (
     Change,
+    ConfigureInterface,
     FileChange,
     FileState,
     FirstBootItem,
@@ -15,12 +26,18 @@ from p2vprep.core.model import (
     Hazard,
     HiveState,
     KeyChange,
+    OnlineDisks,
     Plan,
+    RemoveDevice,
+    ResetNetwork,
     RestoreService,
     RestoreValue,
     Role,
+    RunCommands,
+    RunScript,
     Severity,
     Skip,
+    TuneNetwork,
     ValueChange,
     WindowsVersion,
 )
@@ -216,7 +233,18 @@ class RestoreValueModel(Part):
         return RestoreValue(self.key, self.name, self.data, self.why)
 
 
-ItemModel = Annotated[RestoreServiceModel | RestoreValueModel, Field(discriminator="kind")]
+ItemModel = Annotated[
+    Annotated[RestoreServiceModel, Tag("restore-service")]
+    | Annotated[RestoreValueModel, Tag("restore-value")]
+    | Annotated[ConfigureInterface, Tag("configure-interface")]
+    | Annotated[TuneNetwork, Tag("tune-network")]
+    | Annotated[RunCommands, Tag("run-commands")]
+    | Annotated[RunScript, Tag("run-script")]
+    | Annotated[RemoveDevice, Tag("remove-device")]
+    | Annotated[ResetNetwork, Tag("reset-network")]
+    | Annotated[OnlineDisks, Tag("online-disks")],
+    Discriminator(kind_of),
+]
 
 
 class PlanModel(Part):
@@ -243,6 +271,9 @@ class PlanModel(Part):
             changes=tuple(model.change() for model in self.changes),
             hazards=tuple(model.hazard() for model in self.hazards),
             skips=tuple(Skip(model.rule, model.subject, model.reason) for model in self.skips),
-            first_boot=tuple(model.item() for model in self.first_boot),
+            first_boot=tuple(
+                model.item() if isinstance(model, RestoreServiceModel | RestoreValueModel) else model
+                for model in self.first_boot
+            ),
             hives=tuple(model.state() for model in self.hives),
         )

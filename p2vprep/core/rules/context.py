@@ -16,6 +16,7 @@ from p2vprep.core.model import ControlSet, Facts, RuleYield
 from p2vprep.core.profiles import Choices, OwnedAction, Setting
 from p2vprep.core.registry import Hive, Key, find, fold, join
 from p2vprep.core.selection import Intent, Selection
+from p2vprep.core.wishes import NOTHING_WISHED, Wishes
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class RuleContext:
     """The same of the control set that boots next."""
     actions: tuple[OwnedAction, ...] = ()
     """The actions of the rule's kinds that apply here, service kinds excepted (see ``selection``)."""
+    wishes: Wishes = NOTHING_WISHED
+    """What the user asks for beside profiles and settings."""
 
     @property
     def system(self) -> Hive:
