@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from p2vprep.core import volumes
 from p2vprep.core.model import Hazard
 from p2vprep.core.volumes import NtfsState
-from p2vprep.disk.guestfiles import ENCRYPTED, GuestFiles
+from p2vprep.disk.guestfiles import ENCRYPTED, GuestFiles, parent, parts
 
 SHUT_DOWN_FULLY = (
     "On the source, switch hibernation off (powercfg /h off) and shut Windows down (shutdown /s /t 0), "
@@ -126,6 +126,25 @@ def of_hive_attributes(files: GuestFiles, hives: Mapping[str, str]) -> list[Haza
         )
         for name in ("SYSTEM", "SOFTWARE")
         if name in hives and files.attributes(hives[name]) & ENCRYPTED
+    ]
+
+
+def of_open_parent(files: GuestFiles, paths: Iterable[str]) -> list[Hazard]:
+    """Files that run as SYSTEM, in a folder of the root where any user may put another one in its place.
+
+    So on Windows 2000 as it was installed: Everyone has full access to the root of the system drive.
+    """
+    tops = dict.fromkeys("/" + parts(path)[0] for path in paths)
+    return [
+        Hazard(
+            "guest-root-open",
+            "refuse",
+            f"Any user of this Windows may replace the folder {top}, and what lies there runs as SYSTEM.",
+            (f"the access list of {parent(top)}",),
+            "Lock the root folder on the source, or leave the first-boot job out: --no-first-boot",
+        )
+        for top in tops
+        if files.replaceable(top)
     ]
 
 

@@ -11,6 +11,7 @@ from p2vprep.core.documents import plan_document
 from p2vprep.core.documents.profile import ProfileKind
 from p2vprep.core.model import Evidence, Facts, FileChange, Hazard, Plan
 from p2vprep.core.profiles import ResolvedProfile
+from p2vprep.disk.hazards import of_open_parent
 from p2vprep.engine.extras import gather_wishes
 from p2vprep.engine.machine import Machine
 from p2vprep.engine.options import AUTO, Options
@@ -79,7 +80,8 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
     states = machine.files.states(planner.file_paths(draft, extra))
     plan = planner.finish(draft, hives, extra, states, machine.hive_states)
     plan = _with_edited_hives(plan, machine)
-    hazards: tuple[Hazard, ...] = (*machine.hazards, *plan.hazards)
+    locked = [change.path for change in plan.changes if isinstance(change, FileChange) and change.locked]
+    hazards = (*machine.hazards, *plan.hazards, *of_open_parent(machine.files, locked))
     return _with_hazards(plan, hazards), chosen
 
 

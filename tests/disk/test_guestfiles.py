@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2vprep.disk import hazards
 from p2vprep.disk.guestfiles import FileSource, GuestFiles, parent, parts, state_of
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError, RefusedError
 from testdata.kit.disks import DiskSpec, VolumeSpec
@@ -200,9 +201,12 @@ def test_verify_tells_what_differs(image: bytes) -> None:
 def test_an_open_root_lets_anybody_replace_the_folder(image: bytes) -> None:
     appliance = opened(image)
     files = GuestFiles(appliance, "ntfs")
-    assert files.replaceable("/p2vprep")
-    appliance.chmod("/", 0o700)
     assert not files.replaceable("/p2vprep")
+    assert hazards.of_open_parent(files, ["/p2vprep/a.cmd"]) == []
+    appliance.chmod("/", 0o777)
+    assert files.replaceable("/p2vprep")
+    found = hazards.of_open_parent(files, ["/p2vprep/a.cmd", "/p2vprep/b.cmd"])
+    assert [(hazard.code, hazard.severity) for hazard in found] == [("guest-root-open", "refuse")]
 
 
 def test_a_security_descriptor_that_cannot_be_read_is_an_error(

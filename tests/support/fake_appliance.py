@@ -70,7 +70,7 @@ class _Volume:
     def format(store: Store, start: int, volume: VolumeSpec, *, dirty: bool, log: str) -> None:
         head = ntfs_head(dirty=dirty, log=log) if volume.fs == "ntfs" else fat_head()
         store.write(start, head)
-        store.write(start + _INDEX_AT, _pack({"/": _Node("folder")}))
+        store.write(start + _INDEX_AT, _pack({"/": _Node("folder", lock=_LOCKED)}))
         made = _Volume(store, Partition(0, 1, "", start, 0, ""), volume.size << 20)
         for folder in [*volume.folders, *(path.rpartition("/")[0] for path in volume.files)]:
             made.make_folders(folder)
