@@ -23,6 +23,7 @@ READ_LIMIT = 1 << 30
 """The largest file that is read whole, in bytes; hives stay far below."""
 
 _PIECE = 3 << 20
+_FEW = 64
 _ACL = "system.ntfs_acl"
 _ATTRIBUTES = "system.ntfs_attrib_be"
 ENCRYPTED = 0x4000
@@ -122,8 +123,9 @@ class GuestFiles:
     def size(self, path: str) -> int | None:
         """The size of a file, or None where there is none; a folder in its place is refused."""
         spelt = self.find(path)
-        if spelt is None:
-            return None
+        return None if spelt is None else self._file_size(spelt)
+
+    def _file_size(self, spelt: str) -> int | None:
         held = self._appliance.stat(spelt)
         if held is None:
             return None
@@ -133,8 +135,9 @@ class GuestFiles:
 
     def read(self, path: str, limit: int = READ_LIMIT) -> bytes | None:
         """A whole file, or None where there is none. Raises CannotOpenError beyond ``limit`` bytes."""
-        size = self.size(path)
-        if size is None:
+        spelt = self.find(path)
+        size = None if spelt is None else self._file_size(spelt)
+        if spelt is None or size is None:
             return None
         if size > limit:
             raise CannotOpenError(
@@ -142,7 +145,6 @@ class GuestFiles:
                 code="guest-file-too-large",
                 subject=path,
             )
-        spelt = self._spelt(path)
         foreseen = self._foreseen.get(spelt)
         if foreseen is not None and len(foreseen) == size:
             return foreseen
@@ -169,8 +171,9 @@ class GuestFiles:
 
     def source(self, path: str) -> FileSource | None:
         """A file to be read in pieces, or None where there is none."""
-        size = self.size(path)
-        return None if size is None else FileSource(self._appliance, self._spelt(path), size)
+        spelt = self.find(path)
+        size = None if spelt is None else self._file_size(spelt)
+        return None if spelt is None or size is None else FileSource(self._appliance, spelt, size)
 
     def state(self, path: str) -> FileState | None:
         """SHA-256 and size of a file; None where there is none.
@@ -178,10 +181,11 @@ class GuestFiles:
         The content is read piece by piece and hashed here: under emulation that takes a third of what
         hashing inside the appliance does.
         """
-        size = self.size(path)
-        if size is None:
+        spelt = self.find(path)
+        size = None if spelt is None else self._file_size(spelt)
+        if spelt is None or size is None:
             return None
-        spelt, digest = self._spelt(path), hashlib.sha256()
+        digest = hashlib.sha256()
         for start in range(0, size, _PIECE):
             digest.update(self._appliance.read(spelt, start, min(_PIECE, size - start)))
         return FileState(digest.hexdigest(), size)
@@ -250,10 +254,8 @@ class GuestFiles:
         Raises FailedError (``verify-failed``), RefusedError (``guest-folder-open``).
         """
         spelt = self._spelt(folder)
-        found = self._appliance.digests(spelt)
-        held = {fold(name): digest for name, digest in found.items()}
-        for name, content in files.items():
-            if held.get(fold(name)) != state_of(content).sha256:
+        for name, digest in self._digests(spelt, files).items():
+            if digest != state_of(files[name]).sha256:
                 raise _unproved(_join(spelt, name), "is missing or differs")
         if self._kind != "ntfs":
             return
@@ -268,6 +270,23 @@ class GuestFiles:
                 others = self._judged(_join(where, name), raw).others
                 if others:
                     raise _open(_join(where, name), f"other users may change it ({', '.join(others)})")
+
+    def _digests(self, folder: str, files: Mapping[str, bytes]) -> dict[str, str | None]:
+        """SHA-256 of the files, None where one is missing.
+
+        A few small files are read one by one: starting a program in the appliance takes longer.
+        """
+        if len(files) > _FEW or sum(map(len, files.values())) > _PIECE:
+            held = {fold(name): digest for name, digest in self._appliance.digests(folder).items()}
+            return {name: held.get(fold(name)) for name in files}
+        found: dict[str, str | None] = {}
+        for name, content in files.items():
+            path = _join(folder, name)
+            there = self._appliance.stat(path)
+            whole = there is not None and there.kind == "file" and there.size == len(content)
+            read = self._appliance.read(path, 0, len(content)) if whole else b""
+            found[name] = state_of(read).sha256 if whole else None
+        return found
 
     def ensure_folder(self, path: str, *, locked: bool) -> str:
         """Makes a folder and those above it where they are missing; returns its spelling.

@@ -70,6 +70,8 @@ class WindowsVolume:
     hazards: tuple[Hazard, ...] = ()
     discard_hibernation: bool = False
     """Allowed and needed: mounting for writing throws a saved session away."""
+    writable: bool = False
+    """It is mounted for writing already."""
     state: NtfsState | None = None
     """Of NTFS; None where its structures cannot be read."""
     seen: tuple[Seen, ...] = field(default=(), compare=False)
@@ -87,17 +89,23 @@ def find_windows(
     root: int | None = None,
     allow: frozenset[str] = frozenset(),
     surveys: Sequence[Survey] | None = None,
+    foreseen: Mapping[str, bytes] | None = None,
+    writable: bool = False,
 ) -> WindowsVolume:
-    """Finds the one Windows on all disks and leaves its volume mounted read-only.
+    """Finds the one Windows on all disks and leaves its volume mounted.
 
-    ``surveys`` is what :func:`survey` told of the same disks, where it was asked already.
+    Read-only, or with ``writable``, for one that will most likely be changed, for writing at once:
+    only where nothing on it could be lost that way, and the disks are overlays.
+
+    ``surveys`` is what :func:`survey` told of the same disks, where it was asked already, and
+    ``foreseen`` what was read of the likely volume.
     ``root`` chooses among several, counted from 1 in the order of disks and partitions. Raises
     CannotOpenError ``no-windows`` (with all that was seen), ``system-hive-missing`` or ``no-such-root``,
     and RefusedError ``several-windows``, ``bitlocker``, ``dynamic-disk``, ``storage-spaces`` or ``refs``.
     """
     if surveys is None:
         surveys = survey([partial(appliance.read_device, device) for device in appliance.devices])
-    search = _Search(appliance, surveys)
+    search = _Search(appliance, surveys, foreseen or {}, _sole(surveys) if writable else None)
     found = search.all()
     if not found:
         raise _nothing(search.seen, search.without_hive)
@@ -115,12 +123,22 @@ def find_windows(
     return _examined(appliance, search, chosen, allow)
 
 
+def _sole(surveys: Sequence[Survey]) -> str | None:
+    """The device of the only likely volume, where it is an NTFS that was closed properly."""
+    likely = [look for looked in surveys for look in looked.looks if look.likely != ()]
+    sure = len(likely) == 1 and likely[0].kind == "ntfs" and likely[0].state == NtfsState(False, "clean")
+    return likely[0].partition.device if sure else None
+
+
 def open_for_writing(appliance: Appliance, volume: WindowsVolume) -> None:
     """Mounts the volume for writing and makes sure that it takes writes.
 
     Raises RefusedError (``guest-read-only``) where ntfs-3g falls back to read-only.
     """
-    appliance.mount(volume.device, volume.kind, writable=True, discard_hibernation=volume.discard_hibernation)
+    if not volume.writable or volume.discard_hibernation:
+        appliance.mount(
+            volume.device, volume.kind, writable=True, discard_hibernation=volume.discard_hibernation
+        )
     if not appliance.writable():
         raise RefusedError(
             "the Windows volume can only be mounted read-only: it is hibernated, was shut down by Fast "
@@ -136,9 +154,18 @@ def open_for_writing(appliance: Appliance, volume: WindowsVolume) -> None:
 class _Search:
     """Mounts what may hold a Windows, and remembers what it saw."""
 
-    def __init__(self, appliance: Appliance, surveys: Sequence[Survey]) -> None:
+    def __init__(
+        self,
+        appliance: Appliance,
+        surveys: Sequence[Survey],
+        foreseen: Mapping[str, bytes],
+        for_writing: str | None,
+    ) -> None:
+        """``for_writing`` is the device to mount for writing, where there is one."""
         self.appliance = appliance
         self.surveys = surveys
+        self.foreseen = foreseen
+        self.for_writing = for_writing
         self.seen: list[Seen] = []
         self.without_hive: list[str] = []
         self.mounted: str | None = None
@@ -163,8 +190,9 @@ class _Search:
         if look.likely == ():
             return self._saw(look, f"{look.what} without Windows")
         file_system: FileSystem = "ntfs" if look.kind == "ntfs" else "fat"
+        writable = partition.device == self.for_writing
         try:
-            self.appliance.mount(partition.device, file_system)
+            self.appliance.mount(partition.device, file_system, writable=writable)
         except (CannotOpenError, FailedError) as problem:
             if problem.code != "appliance-call":
                 raise
@@ -177,7 +205,8 @@ class _Search:
         return [
             WindowsVolume(
                 partition.disk, partition.device, file_system, layout.table, partition, root, config,
-                _hive_files(config, self.appliance.list(config)), "unknown", free, state=look.state,
+                _hive_files(config, self.appliance.list(config)), "unknown", free,
+                state=look.state, writable=writable,
             )
             for root, config in roots
         ]  # fmt: skip
@@ -198,16 +227,20 @@ class _Search:
             held = None if hive is None else self.appliance.stat(hive)
             if hive is None or held is None or held.kind != "file":
                 self.without_hive.append(config)
-            elif not _is_preinstallation(FileSource(self.appliance, hive, held.size)):
+            elif not _is_preinstallation(self._hive(hive, held.size)):
                 roots.append((f"/{name}", config))
         return roots
+
+    def _hive(self, path: str, size: int) -> FileSource | bytes:
+        foreseen = self.foreseen.get(path, b"")
+        return foreseen if len(foreseen) == size else FileSource(self.appliance, path, size)
 
 
 def _likely_first(name: str) -> tuple[bool, str]:
     return (fold(name) not in _LIKELY, fold(name))
 
 
-def _is_preinstallation(source: FileSource) -> bool:
+def _is_preinstallation(source: FileSource | bytes) -> bool:
     """Whether a SYSTEM hive is of Windows PE or RE. A hive that cannot be read is taken for a Windows:
 
     what is wrong with it is for the hive's loader to say.

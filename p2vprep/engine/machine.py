@@ -81,13 +81,29 @@ class Ahead:
 
 
 def open_machine(
-    images: tuple[Image, ...], appliance: Appliance, options: Options, sink: Sink, ahead: Ahead | None = None
+    images: tuple[Image, ...],
+    appliance: Appliance,
+    options: Options,
+    sink: Sink,
+    ahead: Ahead | None = None,
+    *,
+    writable: bool = False,
 ) -> Machine:
-    """Finds the Windows, loads its hives and gathers the facts; its volume is left mounted read-only."""
+    """Finds the Windows, loads its hives and gathers the facts; its volume is left mounted.
+
+    ``writable``: it will most likely be changed, so that it may be mounted for writing at once.
+    """
     foresight = None if ahead is None else ahead.foresight
     with step(sink, "Looking for Windows") as outcome:
         surveys = None if foresight is None else foresight.surveys
-        volume = find_windows(appliance, root=options.root, allow=options.allow, surveys=surveys)
+        volume = find_windows(
+            appliance,
+            root=options.root,
+            allow=options.allow,
+            surveys=surveys,
+            foreseen=None if foresight is None else foresight.files,
+            writable=writable,
+        )
         outcome(f"{volume.root} on {volume.device}")
     files = GuestFiles(appliance, volume.kind, None if foresight is None else foresight.of(volume.device))
     with step(sink, "Reading the registry") as outcome:

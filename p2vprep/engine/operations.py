@@ -104,7 +104,8 @@ def apply(
                 from p2vprep.engine import applying, planning, receipts
                 from p2vprep.engine.machine import open_machine
 
-                machine = open_machine(run.disks, running, options, sink, warm.ahead)
+                # A new image is also made of a machine that needs no change: as it is, to the byte.
+                machine = open_machine(run.disks, running, options, sink, warm.ahead, writable=not outputs)
                 with step(sink, "Making the plan"):
                     planned, _ = planning.make_plan(machine, options, warm.store)
                 if held is not None:

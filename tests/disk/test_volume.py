@@ -305,3 +305,54 @@ def test_a_volume_whose_state_cannot_be_read_is_a_warning(tmp_path: Path) -> Non
     record = content.index(b"FILE", (1 << 20) + 4 * 4096 + 3000)
     content[record : record + 4] = b"BAAD"
     assert codes(find_windows(FakeAppliance([MemoryStore(content)]))) == {"ntfs-damaged": "warn"}
+
+
+# --- mounting for writing at once
+
+
+def test_the_only_clean_volume_is_mounted_for_writing_at_once(tmp_path: Path) -> None:
+    appliance = open_disks(tmp_path, small({"SYSTEM": HIVE}))
+    volume = find_windows(appliance, writable=True)
+    assert volume.writable
+    assert appliance.writable()
+    open_for_writing(appliance, volume)
+    appliance.create("/written", b"yes")
+
+
+@pytest.mark.parametrize("state", [{"dirty": True}, {"log": "unclean"}])
+def test_what_was_not_closed_properly_is_looked_at_read_only(tmp_path: Path, state: dict[str, Any]) -> None:
+    appliance = open_disks(tmp_path, small({"SYSTEM": HIVE}), **state)
+    volume = find_windows(appliance, writable=True)
+    assert not volume.writable
+    assert not appliance.writable()
+    open_for_writing(appliance, volume)
+    assert appliance.writable()
+
+
+def test_where_several_volumes_may_hold_windows_none_is_mounted_for_writing(tmp_path: Path) -> None:
+    appliance = open_disks(tmp_path, small({"SYSTEM": HIVE}), small({"SYSTEM": HIVE}))
+    volume = find_windows(appliance, root=1, writable=True)
+    assert not volume.writable
+    assert not appliance.writable()
+
+
+def test_a_session_allowed_to_go_is_thrown_away_though_the_volume_is_mounted(tmp_path: Path) -> None:
+    appliance = open_disks(tmp_path, small({"SYSTEM": HIVE} | HIBERNATED))
+    allow = frozenset({DISCARD_HIBERNATION})
+    volume = find_windows(appliance, allow=allow, writable=True)
+    open_for_writing(appliance, volume)
+    assert appliance.writable()
+    assert appliance.stat("/hiberfil.sys") is None
+
+
+def test_a_hive_that_was_foreseen_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    appliance = open_disks(tmp_path, small({"SYSTEM": HIVE}))
+    path = "/Windows/System32/config/SYSTEM"
+    read = appliance.read
+
+    def reading(name: str, offset: int, length: int) -> bytes:
+        assert name != path
+        return read(name, offset, length)
+
+    monkeypatch.setattr(appliance, "read", reading)
+    assert find_windows(appliance, foreseen={path: HIVE}).root == "/Windows"
