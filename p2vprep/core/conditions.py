@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from p2vprep.core.documents.actions import (
     ANY_CONTROL_SET,
     Action,
+    DriverTarget,
     FilterTarget,
     KeyDeleteTarget,
     ServiceTarget,
     UninstallTarget,
     ValueDeleteTarget,
+    WarnTarget,
     When,
 )
 from p2vprep.core.documents.patterns import in_range, name_matches, regex
@@ -65,6 +67,8 @@ def _unmet_about_guest(when: When, guest: Guest) -> Iterator[str]:
         known = {True: "is one", False: "is none", None: "may be one or not"}[guest.domain_member]
         wanted = "domain members" if when.domain_member else "machines outside a domain"
         yield f"for {wanted}; this {known}"
+    if when.architecture and guest.architecture not in when.architecture:
+        yield f"for {' or '.join(when.architecture)}; this is {guest.architecture}"
 
 
 def _named(control_set: ControlSet, pattern: str) -> bool:
@@ -103,12 +107,28 @@ def _path(service: Service) -> str:
     return f"{service.image_path}\n{service.service_dll}" if service.service_dll else service.image_path
 
 
+def warned_of(target: WarnTarget, facts: Facts, control_set: ControlSet) -> tuple[str, ...]:
+    """What a warning looks for and finds: names of services, device ids, names of programs."""
+    found: list[str] = []
+    if target.services is not None:
+        wanted = target.services
+        found += [one.name for one in targets(wanted, control_set) if fits(wanted, one)]
+    found += [one for one in facts.devices if any(regex(each).search(one) for each in target.devices)]
+    named = [product.display_name for product in facts.products]
+    found += [one for one in named if any(regex(each).search(one) for each in target.products)]
+    return tuple(dict.fromkeys(found))
+
+
 def finds_something(action: Action, facts: Facts, control_set: ControlSet, hives: Mapping[str, Hive]) -> bool:
     """Whether what an action removes is there; True where it adds something or where it cannot be told."""
     target = action.target
     if isinstance(target, FilterTarget):
         listed = {name for found in control_set.filters for name in found.names}
         return any(name_matches(pattern, name) for pattern in target.names for name in listed)
+    if isinstance(target, DriverTarget):
+        return any(fits(target, service) for service in targets(target, control_set))
+    if isinstance(target, WarnTarget):
+        return bool(warned_of(target, facts, control_set))
     if isinstance(target, UninstallTarget):
         return "SOFTWARE" not in hives or any(
             regex(pattern).search(product.display_name)

@@ -48,6 +48,8 @@ class ResolvedProfile:
     parameters: Mapping[str, Parameter]
     settings: Mapping[str, str]
     actions: tuple[OwnedAction, ...]
+    hypervisors: tuple[str, ...] = ()
+    """Of a source: whose guest it was. Of a target: whose guest tools it can use. Own, else inherited."""
 
     @property
     def title(self) -> str:
@@ -78,6 +80,7 @@ def resolve(name: str, lookup: Callable[[str], Profile]) -> ResolvedProfile:
         parameters=parameters,
         settings={key: value for part in lineage for key, value in part.settings.items()},
         actions=tuple(OwnedAction(profile.name, action) for action in actions.values()),
+        hypervisors=next((part.hypervisor for part in reversed(lineage) if part.hypervisor), ()),
     )
 
 
@@ -128,6 +131,8 @@ class Choices:
     settings: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By profile name, then by parameter name."""
+    hypervisors: frozenset[str] = frozenset()
+    """The hypervisors of the targets: their guest parts are needed there."""
 
 
 def choose(
@@ -154,7 +159,13 @@ def choose(
     }
     for name, value in overrides.items():
         _override(name, value, known, chosen, profiles, parameters)
-    return Choices(chosen, parameters)
+    return Choices(chosen, parameters, target_hypervisors(profiles))
+
+
+def target_hypervisors(profiles: Iterable[ResolvedProfile]) -> frozenset[str]:
+    """The hypervisors of the targets among these profiles."""
+    targets = (profile for profile in profiles if profile.kind == "target")
+    return frozenset(name for profile in targets for name in profile.hypervisors)
 
 
 def in_order(profiles: Sequence[ResolvedProfile]) -> list[ResolvedProfile]:

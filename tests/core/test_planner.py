@@ -81,7 +81,6 @@ def test_parameters_switch_actions_on() -> None:
 
 NOT_YET = {
     "filter-remove": "filter-remove: prl_strg",
-    "driver-enable": "driver-enable: storahci",
     "value": r"value: {key: '%ControlSet%\Control\X', name: N, type: REG_DWORD, data: 4}",
     "value-delete": r"value-delete: {key: '%ControlSet%\Control\X', name: N}",
     "key-delete": r"key-delete: {key: '%ControlSet%\Control\X'}",

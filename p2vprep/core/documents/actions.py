@@ -6,6 +6,7 @@ comes in a later release: the planner then says so instead of dropping them.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -19,7 +20,11 @@ from p2vprep.errors import DocumentError
 ANY_CONTROL_SET = "%ControlSet%"
 """The first part of a key path that stands for the control set being edited."""
 
+SYSTEM_ROOT = "%SystemRoot%"
+"""The first part of a guest path that stands for the Windows folder: ``/Windows``, ``/WINNT``."""
+
 Confidence = Literal["A", "B", "C"]
+Architecture = Literal["x86", "x64", "arm64", "ia64"]
 
 
 def _kebab(name: str) -> str:
@@ -35,7 +40,7 @@ class Strict(BaseModel):
 
 
 def _as_tuple(plain: Any) -> Any:
-    if isinstance(plain, str):
+    if isinstance(plain, str | int):
         return (plain,)
     return tuple(plain) if isinstance(plain, list) else plain
 
@@ -65,15 +70,35 @@ def _deletable_key(path: str) -> str:
 
 
 def _guest_path(path: str) -> str:
-    parts = path.split("/")
-    if not path.startswith("/") or len(parts) < 2 or any(part in {"", ".", ".."} for part in parts[1:]):
-        raise ValueError(f"{path!r} is not a path inside the Windows volume, such as /p2vprep/tools/a.cmd")
+    first, *rest = path.split("/")
+    rooted = first == "" or fold(first) == fold(SYSTEM_ROOT)
+    if not rooted or not rest or any(_unusable(part) for part in rest):
+        raise ValueError(
+            f"{path!r} is not a path inside the Windows volume, such as /p2vprep/tools/a.cmd "
+            f"or {SYSTEM_ROOT}/a.ini"
+        )
     return path
+
+
+def _unusable(part: str) -> bool:
+    """Whether a part of a path climbs, is empty, or is no file name for Windows."""
+    return part.strip(" .") != part or not part or bool(set(part) & set('<>:"|?*\\')) or min(part) < " "
+
+
+def _command(line: str) -> str:
+    if not line.strip() or len(line) > _LONGEST_COMMAND or not re.fullmatch(r"[\x20-\x7e]+", line):
+        raise ValueError(f"a command is one line of 1 to {_LONGEST_COMMAND} plain (ASCII) signs")
+    return line
+
+
+_LONGEST_COMMAND = 1000
+"""Far below what cmd takes (8191 signs; 2047 on Windows 2000)."""
 
 
 KeyPath = Annotated[str, AfterValidator(_named_key)]
 DeletableKey = Annotated[str, AfterValidator(_deletable_key)]
 GuestPath = Annotated[str, AfterValidator(_guest_path)]
+DeviceId = Annotated[str, Field(pattern=r"^[*A-Za-z0-9][A-Za-z0-9_&#{}.-]*$", max_length=120)]
 Names = Annotated[tuple[NamePattern, ...], OneOrMore, Field(min_length=1)]
 Hive = Literal["SYSTEM", "SOFTWARE"]
 
@@ -129,9 +154,52 @@ class FilterTarget(ServiceTarget):
 
 
 class DriverTarget(ServiceTarget):
-    """Drivers to be started by the boot loader, the kernel, or on demand."""
+    """Drivers to be started by the boot loader, the kernel, or on demand.
+
+    ``devices`` are the ids that shall lead to the driver before Plug and Play is there
+    (``pci#ven_8086&dev_7111``, entries of CriticalDeviceDatabase); written only before Vista, which
+    knows them itself. ``device-class`` is the class of these devices.
+    """
 
     start: Literal["boot", "system", "demand"] = "boot"
+    devices: Annotated[tuple[DeviceId, ...], OneOrMore] = ()
+    device_class: Literal["hdc", "scsi"] = "hdc"
+
+
+class BootPathTarget(Strict):
+    """A controller of the target that this Windows can start from, if all these drivers are ready.
+
+    The boot paths of a profile are alternatives in the order of preference; those of one
+    ``controller`` count as one. ``windows`` and ``architecture`` say for which Windows it is one.
+    """
+
+    controller: Annotated[str, Field(min_length=2, max_length=60)]
+    drivers: Names
+    windows: Annotated[tuple[WindowsRange, ...], OneOrMore] = ()
+    architecture: Annotated[tuple[Architecture, ...], OneOrMore] = ()
+
+
+class WarnTarget(Strict):
+    """What to tell the operator, where a service, driver, device or program of these is there.
+
+    ``services`` are names of services and drivers, ``devices`` search device ids without their
+    instances, ``products`` the display names of installed programs.
+    """
+
+    code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
+    services: Annotated[
+        ServiceTarget | None,
+        BeforeValidator(_as_target, json_schema_input_type=str | list[str] | ServiceTarget | None),
+    ] = None
+    devices: Annotated[tuple[Regex, ...], OneOrMore] = ()
+    products: Annotated[tuple[Regex, ...], OneOrMore] = ()
+    cure: Annotated[str, Field(max_length=400)] = ""
+
+    @model_validator(mode="after")
+    def _looks_for_something(self) -> WarnTarget:
+        if self.services is None and not self.devices and not self.products:
+            raise ValueError("a warning needs services, devices or products to look for")
+        return self
 
 
 class ValueTarget(Strict):
@@ -180,10 +248,11 @@ class UninstallTarget(Strict):
 
 
 class FileTarget(Strict):
-    """A text file to write into the guest."""
+    """A text file to write into the guest; ``locked``: only Administrators and SYSTEM may change it."""
 
     path: GuestPath
     content: str
+    locked: bool = True
 
 
 class FileDeleteTarget(Strict):
@@ -192,11 +261,25 @@ class FileDeleteTarget(Strict):
     path: GuestPath
 
 
-class FirstBootTarget(Strict):
-    """Commands that the first-boot job runs; ``timeout`` in seconds for each."""
+ExitCode = Annotated[int, Field(ge=-(1 << 31), lt=1 << 32)]
+ExitCodes = Annotated[
+    tuple[ExitCode, ...], BeforeValidator(_as_tuple, json_schema_input_type=int | list[int])
+]
 
-    commands: Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
+
+class FirstBootTarget(Strict):
+    """Commands that the first-boot job runs; ``timeout`` in seconds for each.
+
+    ``good`` are the exit codes of success, ``reboot`` those that ask for a restart as well.
+    """
+
+    commands: Annotated[
+        tuple[Annotated[str, AfterValidator(_command)], ...], OneOrMore, Field(min_length=1, max_length=50)
+    ]
     timeout: Annotated[int, Field(ge=1, le=3600)] = 300
+    phase: Literal["before-network", "after-network", "last"] = "last"
+    good: ExitCodes = (0,)
+    reboot: ExitCodes = (1641, 3010)
 
 
 # --- when and why ------------------------------------------------------------------------------
@@ -213,6 +296,7 @@ class When(Strict):
     key_exists: Annotated[tuple[KeyPath, ...], OneOrMore] = ()
     key_missing: Annotated[tuple[KeyPath, ...], OneOrMore] = ()
     domain_member: bool | None = None
+    architecture: Annotated[tuple[Architecture, ...], OneOrMore] = ()
 
     @property
     def roles(self) -> frozenset[Role]:
@@ -232,6 +316,8 @@ KINDS = (
     "file",
     "file-delete",
     "first-boot",
+    "boot-path",
+    "warn",
 )
 
 
@@ -261,6 +347,8 @@ class Action(Strict):
     file: FileTarget | None = None
     file_delete: FileDeleteTarget | None = None
     first_boot: FirstBootTarget | None = None
+    boot_path: BootPathTarget | None = None
+    warn: WarnTarget | None = None
 
     @property
     def kind(self) -> str:

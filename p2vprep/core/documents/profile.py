@@ -72,6 +72,8 @@ class Profile(Strict):
     kind: ProfileKind
     summary: Annotated[str, Field(min_length=8, max_length=400)]
     extends: Annotated[tuple[Name, ...], OneOrMore] = ()
+    hypervisor: Annotated[tuple[Name, ...], OneOrMore] = ()
+    """The hypervisors whose guests a source is, or whose guest tools a target needs."""
     detect: Detect = Detect()
     parameters: dict[Name, Parameter] = Field(default_factory=dict)
     settings: dict[Name, str] = Field(default_factory=dict)

@@ -39,6 +39,8 @@ BODIES = {
     "file": "file: {path: /p2vprep/a.cmd, content: text}",
     "file-delete": "file-delete: {path: /p2vprep/a.cmd}",
     "first-boot": "first-boot: {commands: [net start x], timeout: 10}",
+    "boot-path": "boot-path: {controller: SATA, drivers: storahci, windows: '>=6.2', architecture: x64}",
+    "warn": "warn: {code: licence-dongle, services: hasplms, cure: Attach it to the new machine.}",
 }
 
 
@@ -50,6 +52,43 @@ def test_every_kind_is_read() -> None:
         assert (found.services is not None) == (
             kind in {"disable", "park", "demand", "filter-remove", "driver-enable"}
         )
+
+
+def test_what_drivers_paths_warnings_and_commands_say() -> None:
+    driver = document(action("driver-enable: {names: atapi, devices: ['*pnp0600'], device-class: scsi}"))
+    assert driver.actions[0].driver_enable is not None
+    assert driver.actions[0].driver_enable.devices == ("*pnp0600",)
+    command = document(action("first-boot: {commands: ver, phase: before-network, good: 0, reboot: [7]}"))
+    assert command.actions[0].first_boot is not None
+    assert (command.actions[0].first_boot.good, command.actions[0].first_boot.reboot) == ((0,), (7,))
+    assert document(action("file: {path: '%SystemRoot%/a.ini', content: x, locked: false}")).actions[0].file
+    assert document("hypervisor: [nutanix, kvm]\n" + action("disable: a")).hypervisor == ("nutanix", "kvm")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "driver-enable: {names: atapi, devices: ['a b']}",
+        "driver-enable: {names: atapi, devices: ['PCI\\VEN']}",
+        "warn: {code: a}",
+        "warn: {code: A B, services: abc}",
+        "boot-path: {controller: SATA, drivers: []}",
+        "boot-path: {controller: SATA, drivers: a, windows: new}",
+        "first-boot: {commands: []}",
+        'first-boot: {commands: "two\\nlines"}',
+        "first-boot: {commands: 'grün'}",
+        f"first-boot: {{commands: '{'x' * 1001}'}}",
+        "file: {path: '%TEMP%/a', content: x}",
+        "file: {path: '/a/../b', content: x}",
+        "file: {path: '/a/b:c', content: x}",
+        "file: {path: '/a/b ', content: x}",
+        "file-delete: {path: '%SystemRoot%'}",
+        "disable: a, when: {architecture: x32}",
+    ],
+)
+def test_what_is_no_driver_path_warning_or_command(body: str) -> None:
+    with pytest.raises(DocumentError):
+        document(action(body))
 
 
 def test_short_forms_of_names() -> None:
