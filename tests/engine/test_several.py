@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from p2vprep.disk import recovery
+from p2vprep.disk import accel, recovery
 from p2vprep.disk.journal import RunState
 from p2vprep.disk.share import Share
 from p2vprep.engine import several
@@ -248,7 +248,7 @@ def test_plans_and_verifications_share_a_launch_too(launches: Launches, disks: l
 
 
 def test_a_share_sees_its_own_disks_only(launches: Launches, disks: list[Path]) -> None:
-    with fake_launch(disks, read_only=True, accelerator=several.accel.TCG) as running:
+    with fake_launch(disks, read_only=True, accelerator=accel.TCG) as running:
         share = Share(running, 1, 1)
         assert share.devices == ("/dev/sda",)
         assert share.read_device("/dev/sda", 0, 512) == running.read_device("/dev/sdb", 0, 512)
@@ -259,7 +259,7 @@ def test_a_share_sees_its_own_disks_only(launches: Launches, disks: list[Path]) 
 
 
 def test_a_share_tells_errors_as_if_it_were_alone(disks: list[Path]) -> None:
-    with fake_launch(disks, read_only=False, accelerator=several.accel.TCG) as running:
+    with fake_launch(disks, read_only=False, accelerator=accel.TCG) as running:
         running.mount("/dev/sda2", "ntfs", writable=True)
         running.mkdir("/other")  # another machine wrote
         share = Share(running, 1, 1)
