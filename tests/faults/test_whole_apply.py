@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from p2vprep.disk import image, nbd, qemu
 from testdata.build import disk_spec
-from testdata.kit.disks import DiskSpec, copy_disk
-from tests.faults import kill, whole
-from tests.faults.machine import Machine, digests, file_digests, quick_folder
-from tests.faults.whole import WholeBench, apply, recovered
-from tests.support.flow import WRITABLE, done, on_fake_appliance, sample_machine
+from testdata.kit.disks import Container, DiskSpec
+from tests.faults import real, whole
+from tests.faults.machine import quick_folder
+from tests.faults.whole import WholeBench
+from tests.support.flow import NAME, WRITABLE, on_fake_appliance, sample_machine
 
 SEED = 20
 
@@ -74,48 +70,10 @@ def test_killed_at_many_random_moments(faked: Path, container: str) -> None:
 @pytest.mark.long
 @pytest.mark.appliance
 def test_killed_at_random_moments_with_the_real_appliance(
-    folder: Path, tmp_path: Path, built: Callable[[Sequence[DiskSpec]], dict[str, Path]]
+    folder: Path, built: Callable[[Sequence[DiskSpec]], dict[str, Path]]
 ) -> None:
-    """The guest's file system notes the time, so what is planned is taken from the overlay itself."""
-    spec = disk_spec(sample_machine())
-    chance = random.Random(SEED)
-    sides = []
-    for number in range(12):
-        home = tmp_path / str(number)
-        home.mkdir()
-        path = copy_disk(built([spec])[spec.name], home)
-        machine = Machine(home, (path,), (), digests([path]), (), file_digests([path]))
-        within = number % 3 != 0
-        seconds = chance.uniform(0, 0.4) if within else chance.uniform(1, 30)
-        point = "sync-overlay-0:after" if within else None
-        kill.after(partial(apply_noting, machine), seconds, from_point=point)
-        recovered(machine)
-        noted = home / "planned"
-        known = {machine.before[0]: "before"} | ({noted.read_text(): "planned"} if noted.exists() else {})
-        sides.append(known.get(digests([path])[0], f"torn after {seconds:.3f} s"))
-        if sides[-1] == "planned":
-            done("rollback", path)
-            assert digests([path]) == machine.before
-        for file in (path, noted):
-            file.unlink(missing_ok=True)
-    assert set(sides) == {"before", "planned"}
-
-
-def apply_noting(machine: Machine, hook: whole.Hook) -> None:
-    def both(point: str) -> None:
-        note_planned(machine, point)
-        hook(point)
-
-    apply(machine, both)
-
-
-def note_planned(machine: Machine, point: str) -> None:
-    """Once the overlay is complete: writes down the digest of the disk as it shows it."""
-    if point != "sync-overlay-0:before":
-        return
-    overlay = next(machine.folder.rglob("overlay-0.qcow2"))
-    with nbd.connect(qemu.Overlay(overlay, image.probe(machine.paths[0])), read_only=True) as planned:
-        digest = planned.sha256()
-    part = machine.folder / "planned.new"
-    part.write_text(digest)
-    os.rename(part, machine.folder / "planned")  # noqa: PTH104 - whole or not at all
+    """A dozen moments; `make faults` tries hundreds."""
+    disks: dict[Container, Path] = {"vpc": built([disk_spec(sample_machine())])[NAME]}
+    row = real.killed_at_random(disks, folder, 12, SEED).sound()
+    assert row.tried == 12
+    assert set(row.ends) == {"before", "planned"}
