@@ -28,14 +28,14 @@ _TAG = "tag:yaml.org,2002:"
 _SHOWN_ERRORS = 20
 
 
-def parse(text: str, source: str) -> tuple[Plain, Positions]:
-    """The plain value of a YAML document and where everything in it stands.
+def parse(text: str, source: str, *, longest: int = _LONGEST) -> tuple[Plain, Positions]:
+    """The plain value of a YAML document and where everything in it stands; ``longest`` in characters.
 
     Raises DocumentError with file, line and column for anything that is not
     one plain YAML document of text keys without duplicates.
     """
-    if len(text) > _LONGEST:
-        raise DocumentError(f"{source} is longer than {_LONGEST // 1024 // 1024} MiB", subject=source)
+    if len(text) > longest:
+        raise DocumentError(f"{source} is longer than {longest // 1024 // 1024} MiB", subject=source)
     try:
         root = YAML(typ="rt", pure=True).compose(text)
     except MarkedYAMLError as problem:
@@ -111,7 +111,7 @@ class _Reader:
             where = _position(key_node)
             if not isinstance(key_node, ScalarNode):
                 raise _invalid(self.source, where, "a key must be a text")
-            key = str(key_node.value)
+            key = self._text(key_node)
             if key in plain:
                 raise _invalid(self.source, where, f"the key {key!r} is here twice")
             inner: Path = (*path, key)
@@ -120,7 +120,7 @@ class _Reader:
         return plain
 
     def _scalar(self, node: ScalarNode) -> Plain:
-        tag, text = str(node.tag), str(node.value)
+        tag, text = str(node.tag), self._text(node)
         convert = _SCALARS.get(tag.removeprefix(_TAG)) if tag.startswith(_TAG) else None
         if convert is None:
             raise _invalid(self.source, _position(node), f"the tag {tag!r} is not allowed here")
@@ -128,6 +128,14 @@ class _Reader:
             return convert(text)
         except ValueError as problem:
             raise _invalid(self.source, _position(node), f"{text!r}: {problem}") from problem
+
+    def _text(self, node: ScalarNode) -> str:
+        """A scalar as it is written; the two halves of an escaped sign (JSON's \\ud83d\\ude00) become one."""
+        text = str(node.value)
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError as problem:
+            raise _invalid(self.source, _position(node), f"{text!r} holds half a sign") from problem
 
 
 def _position(node: Node) -> Position:
