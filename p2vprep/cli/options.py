@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from p2vprep.core.network import Network
 from p2vprep.engine.options import AUTO, DEFAULT_STAGE, Options
-from p2vprep.errors import UsageError
+from p2vprep.errors import DocumentError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -153,7 +154,10 @@ def plan_options(function: Command) -> Command:
 
 
 def to_options(given: dict[str, Any]) -> Options:
-    """The click parameters as Options. Raises UsageError for a malformed or contradictory ``--set``."""
+    """The click parameters as Options; reads the network document.
+
+    Raises UsageError for a malformed or contradictory ``--set``, DocumentError for an invalid document.
+    """
     settings: dict[str, str] = {}
     for pair in given.get("settings", ()):
         key, equals, value = (part.strip() for part in pair.partition("="))
@@ -172,6 +176,7 @@ def to_options(given: dict[str, Any]) -> Options:
         control_sets=given.get("control_sets", AUTO),
         first_boot=given.get("first_boot", True),
         ghosts=given.get("ghosts"),
+        network=read_network(given.get("network_file")),
         add_files=given.get("add_files"),
         first_boot_steps=tuple(given.get("first_boot_steps") or ()),
         virtio_win=given.get("virtio_win"),
@@ -181,6 +186,24 @@ def to_options(given: dict[str, Any]) -> Options:
         profile_dirs=tuple(given.get("profile_dirs", ())),
         accelerator=given.get("accelerator", AUTO),
     )
+
+
+def read_network(path: Path | None) -> Network | None:
+    """The network document of a file; None without one.
+
+    Raises UsageError where the file cannot be read, DocumentError with the place of every fault.
+    """
+    if path is None:
+        return None
+    from p2vprep.core.documents import network
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as problem:
+        raise UsageError(f"{path} cannot be read: {problem.strerror}", subject=str(path)) from problem
+    except UnicodeDecodeError as problem:
+        raise DocumentError(f"{path} is not text in UTF-8", subject=str(path)) from problem
+    return network.load(text, str(path))
 
 
 def _without_none(names: tuple[str, ...]) -> tuple[str, ...]:

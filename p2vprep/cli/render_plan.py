@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from p2vprep.cli.output import printable
+from p2vprep.cli.render_firstboot import first_boot_view
 from p2vprep.core.model import (
     Change,
     FileChange,
@@ -17,7 +18,6 @@ from p2vprep.core.model import (
     Hazard,
     KeyChange,
     Plan,
-    RestoreService,
     Skip,
     Start,
     ValueChange,
@@ -39,7 +39,7 @@ def plan_view(plan: Plan, *, verbose: bool = False) -> RenderableType:
     for rule in rules:
         parts.extend(_group(rule, [change for change in plan.changes if change.rule == rule], verbose))
     if plan.first_boot:
-        parts.extend(_first_boot(plan))
+        parts.extend(first_boot_view(plan.first_boot, verbose=verbose))
     parts.extend(hazard_lines(plan.hazards))
     parts.extend(_skips(plan.skips, verbose))
     parts.append(summary_line(plan))
@@ -190,17 +190,6 @@ def _start(data: Data | None) -> str:
 
 def _data(data: Data | None) -> str:
     return "(absent)" if data is None else printable(data.show(40))
-
-
-def _first_boot(plan: Plan) -> Iterator[RenderableType]:
-    services = [item for item in plan.first_boot if isinstance(item, RestoreService)]
-    others = len(plan.first_boot) - len(services)
-    yield Text(f"first boot gives back  ({len(plan.first_boot)})", style="bold")
-    if services:
-        yield Text("  services: " + printable(", ".join(item.service for item in services)))
-    if others:
-        yield Text(f"  values: {others}")
-    yield Text("")
 
 
 def _skips(skips: tuple[Skip, ...], verbose: bool) -> Iterator[RenderableType]:

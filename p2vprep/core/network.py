@@ -32,8 +32,22 @@ class Match:
     """The place among the adapters that Windows finds, from 0, in the order of their bus addresses."""
     replaces: str | None = None
     """The connection name or the GUID of an adapter of the source whose part the new one takes."""
+    stays: str | None = None
+    """The connection name or the GUID of an adapter of this Windows that is still there afterwards."""
     only: bool = False
     """The one adapter there is."""
+
+    def __str__(self) -> str:
+        """``mac 00:15:5d:0a:0b:0c``, ``replaces "Ethernet 2"``, … for people."""
+        if self.mac is not None:
+            return f"mac {self.mac}"
+        if self.index is not None:
+            return f"index {self.index}"
+        if self.replaces is not None:
+            return f'replaces "{self.replaces}"'
+        if self.stays is not None:
+            return f'stays "{self.stays}"'
+        return "the only adapter"
 
 
 @dataclass(frozen=True)

@@ -75,3 +75,13 @@ def _paths(plain: Plain, path: tuple[str | int, ...]) -> set[tuple[str | int, ..
 def test_paths_are_shown_for_people() -> None:
     assert show_path(("actions", 3, "when", "windows")) == "actions[3].when.windows"
     assert show_path(()) == ""
+
+
+def test_an_escaped_sign_of_two_halves_is_one_sign() -> None:
+    plain, _positions = parse('{"a": "\\ud83d\\ude00", "\\ud83d\\ude00": 1}', "f.yaml")
+    assert plain == {"a": "\U0001f600", "\U0001f600": 1}
+
+
+def test_half_a_sign_is_refused_where_it_stands() -> None:
+    with pytest.raises(DocumentError, match=r"f\.yaml:1:7: .*half a sign"):
+        parse('{"a": "\\ud83d"}', "f.yaml")
