@@ -22,6 +22,7 @@ from p2vprep.core.model import (
     FileState,
     Hazard,
     KeyChange,
+    MakeKey,
     PutFile,
     SetValue,
     Skip,
@@ -59,7 +60,7 @@ def resolve_edits(
     given = tuple(edits)
     views = {name: View(hive) for name, hive in hives.items()}
     for edit in given:
-        if isinstance(edit, SetValue | DeleteValue | DeleteKey):
+        if isinstance(edit, SetValue | DeleteValue | DeleteKey | MakeKey):
             view = views.get(edit.hive)
             refuse_forbidden(edit, None if view is None else view.key(edit.key))
     hazards: list[Hazard] = []
@@ -77,7 +78,7 @@ def resolve_edits(
 def _slot(edit: Edit) -> Slot:
     if isinstance(edit, SetValue | DeleteValue):
         return ("value", edit.hive, _folded(edit.key), fold(edit.name))
-    if isinstance(edit, DeleteKey):
+    if isinstance(edit, DeleteKey | MakeKey):
         return ("key", edit.hive, _folded(edit.key))
     return ("file", fold(edit.path))
 
@@ -99,7 +100,7 @@ def _goal(edit: Edit) -> object:
         return edit.data
     if isinstance(edit, PutFile):
         return edit.content
-    return None
+    return True if isinstance(edit, MakeKey) else None
 
 
 def _merged(edits: Sequence[Edit], hazards: list[Hazard]) -> dict[Slot, Wanted]:
@@ -121,7 +122,7 @@ def _merged(edits: Sequence[Edit], hazards: list[Hazard]) -> dict[Slot, Wanted]:
 
 def _without_deleted_parents(slots: dict[Slot, Wanted], hazards: list[Hazard]) -> dict[Slot, Wanted]:
     """Leaves out what lies below a key that is deleted; a value to be set there contradicts the deletion."""
-    deleted = {slot[1:3] for slot in slots if slot[0] == "key"}
+    deleted = {slot[1:3] for slot, wanted in slots.items() if isinstance(wanted.edit, DeleteKey)}
     kept: dict[Slot, Wanted] = {}
     contradicted: dict[Slot, list[Edit]] = {}
     for slot, wanted in slots.items():
@@ -131,7 +132,7 @@ def _without_deleted_parents(slots: dict[Slot, Wanted], hazards: list[Hazard]) -
         above = _deleted_above(slot, deleted)
         if above is None:
             kept[slot] = wanted
-        elif isinstance(wanted.edit, SetValue):
+        elif isinstance(wanted.edit, SetValue | MakeKey):
             contradicted.setdefault(("key", *above), []).append(wanted.edit)
     for slot, sets in contradicted.items():
         hazards.append(_conflict([slots[slot].edit, *sets]))
@@ -170,6 +171,8 @@ def _says(edit: Edit) -> str:
         return f"{edit.name or '(default)'} = {edit.data.show()}"
     if isinstance(edit, PutFile):
         return f"writes {len(edit.content)} bytes"
+    if isinstance(edit, MakeKey):
+        return "makes it"
     return "deletes it"
 
 
@@ -180,7 +183,7 @@ def _keys_to_make(wanted: Iterable[Wanted]) -> frozenset[tuple[str, str]]:
     """Hives and folded paths that some edit makes where they are absent, parents included."""
     made: set[tuple[str, str]] = set()
     for one in wanted:
-        if isinstance(one.edit, SetValue) and one.create:
+        if isinstance(one.edit, MakeKey) or (isinstance(one.edit, SetValue) and one.create):
             parts = split(_folded(one.edit.key))
             made.update((one.edit.hive, join(*parts[:length])) for length in range(1, len(parts) + 1))
     return frozenset(made)
@@ -230,6 +233,8 @@ class _Resolver:
             self._set(edit, wanted, view)
         elif isinstance(edit, DeleteValue):
             self._delete_value(edit, wanted.why, view)
+        elif isinstance(edit, MakeKey):
+            self._make(edit, wanted.why, view)
         else:
             key = view.key(edit.key)
             if key is not None:
@@ -267,7 +272,7 @@ class _Resolver:
     ) -> None:
         self.changes.append(ValueChange(edit.hive, path, name, before, after, edit.rule, why))
 
-    def _make(self, edit: SetValue, why: str, view: View) -> str:
+    def _make(self, edit: SetValue | MakeKey, why: str, view: View) -> str:
         """Plans the missing keys of a path, parents first; returns the path as it will be spelt."""
         path = ""
         for name in split(edit.key):

@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from p2vprep.core.model import DeleteKey, DeleteValue, SetValue
+from p2vprep.core.model import DeleteKey, DeleteValue, MakeKey, SetValue
 from p2vprep.core.registry import Key, fold, split
 from p2vprep.errors import RefusedError
 
 _CONTROL_SET = re.compile(r"CONTROLSET\d{3}")
+_READ_ONLY = ("SAM", "SECURITY")
 _NEVER_WRITTEN = (("CONTROL", "PRODUCTOPTIONS"), ("CONTROL", "NSI"))
 _NEVER_DELETED_ABOVE_SETS = {("SETUP",), ("MOUNTEDDEVICES",)}
 _NEVER_DELETED = (
@@ -26,7 +27,7 @@ _NEVER_DELETED = (
 )
 
 
-def refuse_forbidden(edit: SetValue | DeleteValue | DeleteKey, key: Key | None) -> None:
+def refuse_forbidden(edit: SetValue | DeleteValue | DeleteKey | MakeKey, key: Key | None) -> None:
     """Raises RefusedError ``forbidden-key`` for an edit that must not be made.
 
     ``key`` is the key as it is in the hive, or None where it is not there.
@@ -41,11 +42,13 @@ def refuse_forbidden(edit: SetValue | DeleteValue | DeleteKey, key: Key | None) 
         )
 
 
-def why_forbidden(edit: SetValue | DeleteValue | DeleteKey, key: Key | None) -> str | None:
+def why_forbidden(edit: SetValue | DeleteValue | DeleteKey | MakeKey, key: Key | None) -> str | None:
     """Why an edit must not be made, or None."""
     parts = tuple(fold(part) for part in split(edit.key))
     if not parts:
         return "the root of a hive is never edited"
+    if edit.hive in _READ_ONLY:
+        return "it holds accounts and secrets, and is only read"
     if edit.hive != "SYSTEM":
         return None
     if parts[0] == "CURRENTCONTROLSET":

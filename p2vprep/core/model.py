@@ -133,6 +133,16 @@ class DeleteKey:
 
 
 @dataclass(frozen=True)
+class MakeKey:
+    """This key shall be there; what it holds stays as it is."""
+
+    hive: str
+    key: str
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True)
 class PutFile:
     """This file shall have this content; ``locked``: only Administrators and SYSTEM may change it."""
 
@@ -152,7 +162,7 @@ class DeleteFile:
     why: str
 
 
-Edit = SetValue | DeleteValue | DeleteKey | PutFile | DeleteFile
+Edit = SetValue | DeleteValue | DeleteKey | MakeKey | PutFile | DeleteFile
 
 
 @dataclass(frozen=True)

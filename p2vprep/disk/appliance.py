@@ -96,6 +96,10 @@ class Appliance(Protocol):
         """What is at a path, links not followed; None where nothing is."""
         ...
 
+    def stats(self, folder: str, names: Sequence[str]) -> tuple[Stat | None, ...]:
+        """:meth:`stat` of many names in a folder, in their order; one call."""
+        ...
+
     def resolve(self, path: str) -> str | None:
         """The spelling on disk of a path given in any case; None where there is no such path."""
         ...

@@ -16,7 +16,7 @@ from p2vprep.core import ntfs_security
 from p2vprep.core.model import FileState
 from p2vprep.core.ntfs_security import SecurityDescriptor
 from p2vprep.core.registry import fold
-from p2vprep.disk.appliance import Appliance, FileSystem
+from p2vprep.disk.appliance import Appliance, FileSystem, Stat
 from p2vprep.errors import CannotOpenError, FailedError, RefusedError
 
 READ_LIMIT = 1 << 30
@@ -168,6 +168,19 @@ class GuestFiles:
         if spelt is None or held is None or held.kind != "folder":
             return ()
         return tuple(sorted(self._appliance.list(spelt)))
+
+    def entries(self, folder: str) -> tuple[tuple[str, Stat], ...]:
+        """Names and kinds of what is in a folder, by name; links are told as ``other``.
+
+        Raises CannotOpenError where nothing is there, RefusedError where it is no folder.
+        """
+        spelt = self._spelt(folder)
+        held = self._appliance.stat(spelt)
+        if held is None or held.kind != "folder":
+            raise _unexpected(spelt, "link" if held is None else held.kind)
+        names = sorted(self._appliance.list(spelt), key=fold)
+        found = zip(names, self._appliance.stats(spelt, names), strict=True)
+        return tuple((name, what) for name, what in found if what is not None)
 
     def source(self, path: str) -> FileSource | None:
         """A file to be read in pieces, or None where there is none."""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from p2vprep.disk import accel
 from p2vprep.disk.appliance import FileSystem, Stat
@@ -351,11 +351,12 @@ class GuestfsAppliance:
 
     def stat(self, path: str) -> Stat | None:
         held = self._absent_is_none(_NO_PATH, "lstatns", path)
-        if held is None:
-            return None
-        mode = held["st_mode"]
-        kind = "file" if modes.S_ISREG(mode) else "folder" if modes.S_ISDIR(mode) else "other"
-        return Stat(kind, int(held["st_size"]))  # type: ignore[arg-type]
+        return None if held is None else _as_stat(held)
+
+    def stats(self, folder: str, names: Sequence[str]) -> tuple[Stat | None, ...]:
+        found = self._call("lstatnslist", folder, list(names)) if names else []
+        # What cannot be looked at has the inode -1.
+        return tuple(None if held["st_ino"] == -1 else _as_stat(held) for held in found)
 
     def resolve(self, path: str) -> str | None:
         spelt: str | None = self._absent_is_none((*_NO_PATH, ": not found"), "case_sensitive_path", path)
@@ -427,3 +428,13 @@ def describe_version() -> str:
     """The version of libguestfs, like ``1.48.6``. Raises CannotOpenError (``no-libguestfs``)."""
     version = bindings().GuestFS(python_return_dict=True).version()
     return f"{version['major']}.{version['minor']}.{version['release']}{version['extra']}"
+
+
+def _as_stat(held: Any) -> Stat:
+    mode = held["st_mode"]
+    kind: Literal["file", "folder", "other"] = "other"
+    if modes.S_ISREG(mode):
+        kind = "file"
+    elif modes.S_ISDIR(mode):
+        kind = "folder"
+    return Stat(kind, int(held["st_size"]))

@@ -97,6 +97,10 @@ class Share:
         with self._own() as appliance:
             return appliance.stat(path)
 
+    def stats(self, folder: str, names: Sequence[str]) -> tuple[Stat | None, ...]:
+        with self._own() as appliance:
+            return appliance.stats(folder, names)
+
     def resolve(self, path: str) -> str | None:
         with self._own() as appliance:
             return appliance.resolve(path)

@@ -25,6 +25,7 @@ def to_plain(options: Options) -> dict[str, object]:
         "ghosts": options.ghosts,
         "network": None if network is None else TypeAdapter(Network).dump_python(network, mode="json"),
         "edits": edits.to_plain(options.edits),
+        "only_edits": options.only_edits,
         "add_files": _path_to_plain(options.add_files),
         "first_boot_steps": [str(path.absolute()) for path in options.first_boot_steps],
         "virtio_win": _path_to_plain(options.virtio_win),
@@ -56,6 +57,7 @@ def from_plain(request: Mapping[str, Any]) -> dict[str, Any]:
         "ghosts": ghosts,
         "network": parsed,
         "edits": edits.from_plain(request["edits"]),
+        "only_edits": _truth(request, "only_edits"),
         "add_files": _path(request, "add_files"),
         "first_boot_steps": tuple(_as_path(step, "first_boot_steps") for step in steps),
         "virtio_win": _path(request, "virtio_win"),
@@ -67,7 +69,19 @@ def gather_wishes(options: Options) -> Wishes:
 
     Raises UsageError for a host file that cannot be read.
     """
-    return Wishes(ghosts=options.ghosts, network=options.network, edits=options.edits)
+    return Wishes(
+        ghosts=options.ghosts,
+        network=options.network,
+        edits=options.edits,
+        only_edits=options.only_edits,
+    )
+
+
+def _truth(request: Mapping[str, Any], name: str) -> bool:
+    held = request[name]
+    if not isinstance(held, bool):
+        raise DocumentError(f"the plan's request: {name} is neither true nor false")
+    return held
 
 
 def _path_to_plain(path: Path | None) -> str | None:

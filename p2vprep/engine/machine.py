@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from p2vprep.core.facts import gather
-from p2vprep.core.model import Facts, Hazard, HiveState, KeyChange, ValueChange
+from p2vprep.core.model import (
+    Change,
+    DeleteFile,
+    Edit,
+    Facts,
+    FileChange,
+    Hazard,
+    HiveState,
+    KeyChange,
+    PutFile,
+    ValueChange,
+)
 from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.regf.replay import HEAD, plan_replay
 from p2vprep.core.registry import Hive
@@ -17,6 +29,7 @@ from p2vprep.disk.guestfiles import GuestFiles
 from p2vprep.disk.hive import EditedHive, LoadedHive
 from p2vprep.disk.image import Image
 from p2vprep.disk.volume import WindowsVolume, find_windows
+from p2vprep.engine import guesthives
 from p2vprep.engine.options import Options
 from p2vprep.errors import CannotOpenError, HiveError
 from p2vprep.events import Sink, step
@@ -25,6 +38,8 @@ LOG_LIMIT = 256 << 20
 """A transaction log is never longer than its hive; this is far above both (bytes)."""
 HIVE_LIMIT = 512 << 20
 """Windows itself refuses larger SYSTEM hives by far (bytes)."""
+
+_ALWAYS_READ = ("SYSTEM", "SOFTWARE")
 
 
 @dataclass(frozen=True)
@@ -44,11 +59,14 @@ class Machine:
 
     @property
     def hives(self) -> Mapping[str, Hive]:
-        """The readable hives by name; SOFTWARE is read in pieces, where it is there."""
-        found: dict[str, Hive] = {"SYSTEM": self.system.hive}
+        """The readable hives by name: SYSTEM, SOFTWARE where it is there, and those loaded whole.
+
+        SOFTWARE is read in pieces.
+        """
+        found: dict[str, Hive] = {name: loaded.hive for name, loaded in self._whole.items()}
         if self.software is not None:
             found["SOFTWARE"] = self.software
-        return found
+        return {"SYSTEM": self.system.hive, **found}
 
     @property
     def hive_states(self) -> tuple[HiveState, ...]:
@@ -63,8 +81,26 @@ class Machine:
         if name == "SYSTEM":
             return self.system
         if name not in self._whole:
-            self._whole[name] = load_hive(self.files, self.volume, name, self.options)
+            spelt, volume = guesthives.located(self.files, self.volume, self.software, name)
+            if spelt not in self._whole:
+                self._whole[spelt] = load_hive(self.files, volume, spelt, self.options)
+            name = spelt
         return self._whole[name]
+
+    def afresh(self) -> Machine:
+        """The same machine for another plan: no hive is loaded to be edited yet, but for SYSTEM."""
+        return replace(self, _whole={})
+
+    def load_for(self, edits: Iterable[Edit | Change]) -> None:
+        """Loads the hives that edits or changes name, but for those that are read anyway.
+
+        One that is not there is left out: who looks for it in :attr:`hives` tells.
+        """
+        wanted = (edit.hive for edit in edits if not isinstance(edit, PutFile | DeleteFile | FileChange))
+        for name in dict.fromkeys(wanted):
+            if name not in _ALWAYS_READ:
+                with suppress(HiveError):
+                    self.whole(name)
 
 
 @dataclass(frozen=True)

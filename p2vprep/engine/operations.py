@@ -49,8 +49,8 @@ def doctor(*, deep: bool, sink: Sink) -> DoctorReport:
 
 def inspect(paths: Sequence[Path], options: Options, sink: Sink) -> Inspection:
     """Facts and findings of a machine. The images are opened for reading only."""
-    warm = _WarmUp(options)
-    with _looking(paths, options, sink, warm) as machine:
+    warm = WarmUp(options)
+    with opened(paths, options, sink, warm) as machine:
         from p2vprep.engine.planning import make_plan
 
         planned, chosen = make_plan(machine, options, warm.store)
@@ -66,8 +66,8 @@ def inspect(paths: Sequence[Path], options: Options, sink: Sink) -> Inspection:
 
 def plan(paths: Sequence[Path], options: Options, sink: Sink) -> Planned:
     """What apply would do. The images are opened for reading only."""
-    warm = _WarmUp(options)
-    with _looking(paths, options, sink, warm) as machine:
+    warm = WarmUp(options)
+    with opened(paths, options, sink, warm) as machine:
         from p2vprep.engine.planning import document, make_plan
 
         with step(sink, "Making the plan"):
@@ -92,7 +92,7 @@ def apply(
     held = None if plan_file is None else load_plan(plan_file)
     if held is not None:
         options = options.with_request(held.request)
-    warm = _WarmUp(options)
+    warm = WarmUp(options)
     with interruptible():
         images = probe_all(paths, options)
         warm.look_ahead_in(images, sink)
@@ -135,14 +135,14 @@ def verify(
     held = load_plan(plan_file) if plan_file is not None else _last_plan(paths, options)
     looking = options.with_request(held.request)
     with (
-        _looking(paths, looking, sink, _WarmUp()) as machine,
+        opened(paths, looking, sink, WarmUp()) as machine,
         step(sink, "Checking every planned change"),
     ):
         first_boot = read_first_boot(machine)
         return check_plan(held.plan, machine, first_boot)
 
 
-class _WarmUp:
+class WarmUp:
     """Loads what planning needs while the appliance boots; an invalid profile ends the boot at once.
 
     Raises UsageError for a profile that is not there, before anything is begun. Without
@@ -271,8 +271,8 @@ def require_same(held: PlanDocument, planned: Plan, path: Path | None) -> None:
 
 
 @contextmanager
-def _looking(paths: Sequence[Path], options: Options, sink: Sink, warm: _WarmUp) -> Iterator[Machine]:
-    """The machine opened through throw-away overlays; nothing is written to the images."""
+def opened(paths: Sequence[Path], options: Options, sink: Sink, warm: WarmUp) -> Iterator[Machine]:
+    """The machine, opened through throw-away overlays: nothing is written to the images."""
     with interruptible():
         images = probe_all(paths, options)
         accelerator = accel.choose(options.accelerator, sink=sink)
@@ -290,7 +290,7 @@ def _running(
     overlays: Sequence[Path],
     accelerator: accel.Accelerator,
     sink: Sink,
-    warm: _WarmUp,
+    warm: WarmUp,
     *,
     read_only: bool,
 ) -> Iterator[Appliance]:

@@ -38,6 +38,8 @@ class Options:
     network: Network | None = None
     edits: tuple[Edit, ...] = ()
     """Changes made by hand."""
+    only_edits: bool = False
+    """Nothing but these changes: no rule runs."""
     add_files: Path | None = None
     """A host folder whose files the guest gets; read again when the plan is applied."""
     first_boot_steps: tuple[Path, ...] = ()

@@ -37,6 +37,7 @@ def read_first_boot(machine: Machine) -> FirstBootResult:
 def check_plan(plan: Plan, machine: Machine, first_boot: FirstBootResult) -> Verification:
     """Every change of the plan, held against the machine as it is now."""
     ran = first_boot.state in _RAN
+    machine.load_for(plan.changes)
     checks = tuple(_check(change, plan, machine, ran=ran) for change in plan.changes)
     document = plain(first_boot)
     assert isinstance(document, dict)

@@ -246,6 +246,10 @@ class FakeAppliance:
             "file" if node.kind == "file" else "folder" if node.kind == "folder" else "other", node.size
         )
 
+    def stats(self, folder: str, names: Sequence[str]) -> tuple[Stat | None, ...]:
+        self._node(folder, "folder")
+        return tuple(self.stat(f"{folder.rstrip('/')}/{name}") for name in names)
+
     def resolve(self, path: str) -> str | None:
         wanted = fold(path.rstrip("/") or "/")
         exact = path.rstrip("/") or "/"

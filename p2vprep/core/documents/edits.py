@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Sequence
 from typing import Any
 
-from p2vprep.core.model import DeleteFile, DeleteKey, DeleteValue, Edit, PutFile, SetValue
+from p2vprep.core.model import DeleteFile, DeleteKey, DeleteValue, Edit, MakeKey, PutFile, SetValue
 from p2vprep.core.values import Data
 from p2vprep.errors import DocumentError
 
@@ -18,6 +18,7 @@ _KINDS: dict[str, tuple[type[Edit], dict[str, type]]] = {
     ),
     "delete-value": (DeleteValue, {"hive": str, "key": str, "name": str, "rule": str, "why": str}),
     "delete-key": (DeleteKey, {"hive": str, "key": str, "rule": str, "why": str}),
+    "make-key": (MakeKey, {"hive": str, "key": str, "rule": str, "why": str}),
     "put-file": (PutFile, {"path": str, "content": str, "rule": str, "why": str, "locked": bool}),
     "delete-file": (DeleteFile, {"path": str, "rule": str, "why": str}),
 }
