@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 
 from p2vprep.core.changes import resolve_edits
 from p2vprep.core.conditions import finds_something, why_not
+from p2vprep.core.hand.resolving import resolve
 from p2vprep.core.model import (
     ControlSet,
     DeleteFile,
@@ -26,8 +27,11 @@ from p2vprep.core.model import (
     Guest,
     Hazard,
     HiveState,
+    MakeKey,
     Plan,
     PutFile,
+    RestoreService,
+    RestoreValue,
     RuleYield,
     SetValue,
     Skip,
@@ -72,7 +76,7 @@ def draft(
     first_boot: bool = True,
     wishes: Wishes = NOTHING_WISHED,
 ) -> Draft:
-    """Runs all rules over every control set that is to be edited.
+    """Runs all rules over every control set that is to be edited, and takes over what was asked for by hand.
 
     Without ``first_boot`` nothing is parked: there would be nobody to give it back.
 
@@ -91,13 +95,16 @@ def draft(
         one.name: select(facts.guest, as_given_back(facts, one), hives["SYSTEM"], actions, choices)
         for one in sets
     }
-    found: list[RuleYield] = [*hazards, *unparked]
+    found: list[RuleYield] = [*hazards, *at_home, *unparked]
     for one in sets:
         found += [*selections[one.name].hazards, *selections[one.name].skips]
-        for rule in RULES:
+        for rule in () if wishes.only_edits else RULES:
             found += _run(rule, facts, one, hives, choices, selections, actions, wishes)
-    found += [*wishes.edits, *wishes.items, *wishes.findings]
+    by_hand = resolve(wishes.edits, facts, sets, hives, selections)
+    found += [*by_hand.edits, *by_hand.hazards, *by_hand.skips, *wishes.items, *wishes.findings]
     found += _unsupported(facts, sets[0], hives, actions, choices)
+    if not first_boot:
+        found = list(_without_steps(found))
     return Draft(
         guest=facts.guest,
         control_sets=tuple(one.name for one in sets),
@@ -110,7 +117,8 @@ def draft(
     )
 
 
-_EDITS = (SetValue, DeleteValue, DeleteKey, PutFile, DeleteFile)
+_EDITS = (SetValue, DeleteValue, DeleteKey, MakeKey, PutFile, DeleteFile)
+_GIVEN_BACK = (RestoreService, RestoreValue)
 _PARK = "park"
 _KEEP = "keep"
 

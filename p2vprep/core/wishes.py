@@ -24,6 +24,8 @@ class Wishes:
     network: Network | None = None
     edits: tuple[Edit, ...] = ()
     """Made by hand: ``p2vprep services … set``, ``registry … set``, the console."""
+    only_edits: bool = False
+    """Nothing but the edits: no rule runs."""
     items: tuple[FirstBootItem, ...] = ()
     """What the first boot shall do for the user: own steps."""
     findings: tuple[Hazard, ...] = ()

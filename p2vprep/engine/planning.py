@@ -66,9 +66,10 @@ def open_store(options: Options) -> ProfileStore:
 def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[Plan, Chosen]:
     """The plan for an opened machine. Reads from the guest; writes nothing."""
     chosen = choose_profiles(machine.facts, options, store)
+    machine.load_for(options.edits)
     hives = machine.hives
     draft = planner.draft(
-        machine.facts,
+        with_boot_facts(machine, chosen.profiles),
         hives,
         chosen.profiles,
         overrides=dict(options.settings),
