@@ -11,6 +11,7 @@ from typing import Literal
 
 from p2vprep.core.model import Edit, FirstBootItem, Hazard
 from p2vprep.core.network import Network
+from p2vprep.core.virtio import DriverKit
 
 GhostChoice = Literal["keep", "neutralise", "remove"]
 
@@ -30,6 +31,8 @@ class Wishes:
     """What the first boot shall do for the user: own steps."""
     findings: tuple[Hazard, ...] = ()
     """What was noticed while the wishes were gathered."""
+    drivers: DriverKit | None = None
+    """The virtio drivers that the user gives for this Windows."""
 
 
 NOTHING_WISHED = Wishes()

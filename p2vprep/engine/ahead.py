@@ -72,7 +72,7 @@ def _changes(
         overrides=dict(options.settings),
         control_sets=None if options.control_sets == AUTO else options.control_sets,
         first_boot=options.first_boot,
-        wishes=gather_wishes(options),
+        wishes=gather_wishes(options, facts.guest),
     )
     extra = firstboot.build(draft.first_boot, facts, draft.control_sets)
     absent: Mapping[str, FileState | None] = dict.fromkeys(planner.file_paths(draft, extra))

@@ -10,6 +10,7 @@ from p2vprep.core.wishes import GhostChoice, Wishes
 from p2vprep.errors import DocumentError
 
 if TYPE_CHECKING:
+    from p2vprep.core.model import Guest
     from p2vprep.engine.options import Options
 
 
@@ -64,16 +65,23 @@ def from_plain(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def gather_wishes(options: Options) -> Wishes:
+def gather_wishes(options: Options, guest: Guest | None = None) -> Wishes:
     """The wishes that the options stand for; reads the host files they name.
 
-    Raises UsageError for a host file that cannot be read.
+    ``guest`` decides which of the kit's drivers are read. Raises UsageError for a host file that
+    cannot be read.
     """
+    drivers = None
+    if options.virtio_win is not None and guest is not None:
+        from p2vprep.virtio_files import load_kit
+
+        drivers = load_kit(options.virtio_win, guest)
     return Wishes(
         ghosts=options.ghosts,
         network=options.network,
         edits=options.edits,
         only_edits=options.only_edits,
+        drivers=drivers,
     )
 
 

@@ -75,7 +75,7 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
         overrides=dict(options.settings),
         control_sets=None if options.control_sets == AUTO else options.control_sets,
         first_boot=options.first_boot,
-        wishes=gather_wishes(options),
+        wishes=gather_wishes(options, machine.facts.guest),
     )
     extra = firstboot.build(draft.first_boot, machine.facts, draft.control_sets)
     states = machine.files.states(planner.file_paths(draft, extra))
