@@ -10,7 +10,7 @@ nothing of it is found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2vprep.core.documents.patterns import name_matches, regex
@@ -33,6 +33,8 @@ class Detection:
     strength: int
     evidence: tuple[Evidence, ...]
     words: str
+    hypervisors: tuple[str, ...] = ()
+    """Whose guest a disk of this source was."""
 
     @property
     def applies(self) -> bool:
@@ -46,16 +48,34 @@ def detect(profiles: Iterable[ResolvedProfile], facts: Facts) -> tuple[Detection
     return tuple(sorted((one for one in found if one.evidence), key=lambda one: (-one.strength, one.profile)))
 
 
-def choose_sources(detections: Sequence[Detection]) -> tuple[str, ...]:
-    """The names that ``--source auto`` stands for; several may apply at once."""
-    return tuple(found.profile for found in detections if found.applies)
+def choose_sources(
+    detections: Sequence[Detection], target_hypervisors: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """The names that ``--source auto`` stands for; several may apply at once.
+
+    The guest tools of the hypervisor that the machine goes to are no left-overs.
+    """
+    at_home = guests_at_home(detections, target_hypervisors)
+    return tuple(found.profile for found in detections if found.applies and found.profile not in at_home)
+
+
+def guests_at_home(detections: Sequence[Detection], target_hypervisors: frozenset[str]) -> Mapping[str, str]:
+    """The sources that were found and are guests of the target's own hypervisor, with that as the reason."""
+    return {
+        found.profile: f"was found, and the target is {name} as well: its guest tools stay"
+        for found in detections
+        if found.applies
+        for name in found.hypervisors
+        if name in target_hypervisors
+    }
 
 
 def _detection(profile: ResolvedProfile, evidence: tuple[Evidence, ...]) -> Detection:
     strength = sum(_POINTS.get(found.kind, 0) for found in evidence)
     for kind in ("pci", "device"):
         strength += min(sum(found.kind == kind for found in evidence), _STRONG)
-    return Detection(profile.name, strength, evidence, _words(profile, strength, evidence))
+    words = _words(profile, strength, evidence)
+    return Detection(profile.name, strength, evidence, words, profile.hypervisors)
 
 
 def _words(profile: ResolvedProfile, strength: int, evidence: Sequence[Evidence]) -> str:

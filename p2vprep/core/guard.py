@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from p2vprep.core.model import ControlSet, Guest, Service, Start
-from p2vprep.core.never import guest_boot_driver, in_box, never
+from p2vprep.core.never import guest_boot_driver, in_box, never, part_of, processor_driver
 from p2vprep.core.registry import fold
 
 
@@ -54,17 +54,25 @@ def judge(
     guest: Guest,
     wishes: Sequence[Wish],
     removed_filters: frozenset[str] = frozenset(),
+    hypervisors: frozenset[str] = frozenset(),
 ) -> Judgement:
     """Judges all wishes for a control set together, so that a set of dependants may go as a whole.
 
     ``removed_filters`` holds the folded names of drivers that the same plan
-    takes out of every filter list.
+    takes out of every filter list; ``hypervisors`` are those that the machine goes to.
     """
     refusals: dict[str, Refusal] = {}
     granted: dict[str, Wish] = {}
     for wish in wishes:
         name = fold(wish.service.name)
-        refusal = refuse_alone(wish.service, control_set, guest, removed_filters, boot_start=wish.boot_start)
+        refusal = refuse_alone(
+            wish.service,
+            control_set,
+            guest,
+            removed_filters,
+            boot_start=wish.boot_start,
+            hypervisors=hypervisors,
+        )
         if refusal is None:
             granted[name] = wish
         else:
@@ -87,21 +95,28 @@ def refuse_alone(
     removed_filters: frozenset[str] = frozenset(),
     *,
     boot_start: bool = False,
+    hypervisors: frozenset[str] = frozenset(),
 ) -> Refusal | None:
     """The refusal that a service deserves whatever else is switched off, or None.
 
     A driver of boot or system start may go only where the profile says so
-    (``boot_start``) and the guard knows it as one of a hypervisor alone.
+    (``boot_start``) and the guard knows it as one of a hypervisor alone, or, before Vista, of one
+    maker's processors.
     """
     if reason := never(service, guest):
         return Refusal(service.name, "never-disable", f"{service.name} is never switched off: {reason}")
+    if home := part_of(service, hypervisors):
+        return Refusal(
+            service.name, "target-needs-it", f"{service.name} is a part of {home}, which the target is"
+        )
     if in_box(service):
         return Refusal(
             service.name,
             "in-box-driver",
             f"{service.name} ships with Windows and may be what the target's controller needs",
         )
-    if is_boot_driver(service) and not (boot_start and guest_boot_driver(service)):
+    known = guest_boot_driver(service) or processor_driver(service, guest)
+    if is_boot_driver(service) and not (boot_start and known):
         return Refusal(
             service.name,
             "boot-driver",

@@ -8,6 +8,7 @@ storage and network controllers, which the target may need.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,6 +124,26 @@ another machine does not hang on them once they are in no filter list. What carr
 as well (pvscsi, viostor, vioscsi, storvsc, LSI) is not among them.
 """
 
+PROCESSOR_DRIVERS: tuple[str, ...] = _names("intelppm amdppm amdk6 amdk7 amdk8 p3 crusoe")
+"""Drivers for the power states of one maker's processors; before Vista they start with Windows.
+
+On another processor, or in a virtual machine that does not show those states, they stop Windows (0x7E,
+KB 953356). Without them the processor just runs. From Vista on Plug and Play starts them where they fit.
+"""
+
+GUEST_PARTS: Mapping[str, tuple[str, ...]] = {
+    "hyper-v": _names(
+        "vmic* vmbus storvsc netvsc storflt vmstorfl VMBusHID VMBusHIDv hyperkbd HyperVideo SynthVid s3cap "
+        "vms3cap dmvsc gencounter vmgencounter vmgid vpci hvsocketcontrol hvservice hvcrash"
+    ),
+    "kvm": _names("viostor vioscsi netkvm netkvmp"),
+    "vmware": _names("pvscsi pvscsii vmxnet vmxnet3 vmxnet3ndis6"),
+}
+"""What a machine needs of its hypervisor's parts, by the hypervisor: its disk, its network, its clock.
+
+The list for Hyper-V holds Microsoft's own parts, which ship with Windows (the integration services).
+"""
+
 
 def in_box_filter(name: str) -> bool:
     """Whether a filter of this name ships with Windows."""
@@ -132,6 +153,23 @@ def in_box_filter(name: str) -> bool:
 def guest_boot_driver(service: Service) -> bool:
     """Whether a driver belongs to a hypervisor alone, so that it may go although it starts with Windows."""
     return service.kind == "driver" and any(name_matches(name, service.name) for name in GUEST_BOOT_DRIVERS)
+
+
+def processor_driver(service: Service, guest: Guest) -> bool:
+    """Whether a driver is for the power states of one maker's processors and starts with Windows."""
+    return (
+        service.kind == "driver"
+        and guest.version.nt < _VISTA
+        and any(name_matches(name, service.name) for name in PROCESSOR_DRIVERS)
+    )
+
+
+def part_of(service: Service, hypervisors: Iterable[str]) -> str | None:
+    """The hypervisor, of those given, whose guests need this service or driver; None where there is none."""
+    for hypervisor in sorted(hypervisors):
+        if any(name_matches(name, service.name) for name in GUEST_PARTS.get(hypervisor, ())):
+            return hypervisor
+    return None
 
 
 def never(service: Service, guest: Guest) -> str | None:

@@ -87,6 +87,7 @@ def draft(
     ordered = in_order(profiles)
     choices = choose(ordered, SETTINGS, overrides or {})
     sets, hazards = sets_to_edit(facts, control_sets)
+    ordered, at_home = _without_the_targets_own(ordered, choices)
     actions = [action for profile in ordered for action in profile.actions]
     unparked: list[Skip] = []
     if not first_boot:
@@ -121,6 +122,42 @@ _EDITS = (SetValue, DeleteValue, DeleteKey, MakeKey, PutFile, DeleteFile)
 _GIVEN_BACK = (RestoreService, RestoreValue)
 _PARK = "park"
 _KEEP = "keep"
+
+
+def _without_the_targets_own(
+    profiles: Sequence[ResolvedProfile], choices: Choices
+) -> tuple[list[ResolvedProfile], list[RuleYield]]:
+    """The profiles without those of sources that are guests of the target's own hypervisor.
+
+    What such a source would switch off is what the machine needs there.
+    """
+    kept, told = [], list[RuleYield]()
+    for profile in profiles:
+        same = [name for name in profile.hypervisors if name in choices.hypervisors]
+        if profile.kind != "source" or not same:
+            kept.append(profile)
+            continue
+        reason = f"the target is {same[0]} as well, which needs what this source would switch off"
+        told.append(Skip("source", profile.name, reason))
+        told.append(
+            Hazard(
+                "same-hypervisor",
+                "warn",
+                f"The source {profile.name} is left out: {reason}.",
+                cure="Leave out the source, or the target.",
+                liftable=False,
+            )
+        )
+    return kept, told
+
+
+def _without_steps(found: Iterable[RuleYield]) -> Iterator[RuleYield]:
+    """Steps of the first boot become skips; what an earlier plan parked is given back all the same."""
+    for item in found:
+        if isinstance(item, FirstBootItem) and not isinstance(item, _GIVEN_BACK):
+            yield Skip("first-boot", item.why, "without a first-boot job nothing would do it")
+        else:
+            yield item
 
 
 def _without_parking(
@@ -185,7 +222,7 @@ def _run(
         reason = _why_not(owned, facts, control_set, hives["SYSTEM"], choices)
         if reason is None:
             mine.append(owned)
-        else:
+        elif finds_something(owned.action, facts, control_set, hives):
             yield Skip(rule.NAME, owned.name, reason)
     context = RuleContext(
         facts=facts,

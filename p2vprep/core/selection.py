@@ -96,7 +96,7 @@ def select(
     wishes = [
         Wish(intent.service, intent.start, intent.kind == "park", intent.boot_start) for intent in changing
     ]
-    judgement = judge(control_set, guest, wishes, filters.gone)
+    judgement = judge(control_set, guest, wishes, filters.gone, choices.hypervisors)
     refused = list(_refused(intents, judgement, control_set))
     return Selection(
         intents=tuple(i for i in intents if fold(i.service.name) not in judgement.refusals),

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 from p2vprep import __version__, firstboot
 from p2vprep.core import planner
-from p2vprep.core.detect import Detection, choose_sources, detect
+from p2vprep.core.detect import Detection, choose_sources, detect, guests_at_home
 from p2vprep.core.documents import plan_document
 from p2vprep.core.documents.profile import ProfileKind
-from p2vprep.core.model import Evidence, Facts, FileChange, Hazard, Plan
-from p2vprep.core.profiles import ResolvedProfile
+from p2vprep.core.model import Evidence, Facts, FileChange, Hazard, Plan, Skip
+from p2vprep.core.profiles import ResolvedProfile, target_hypervisors
 from p2vprep.disk.hazards import of_open_parent
+from p2vprep.engine.boot_facts import with_boot_facts
 from p2vprep.engine.extras import gather_wishes
 from p2vprep.engine.machine import Machine
 from p2vprep.engine.options import AUTO, Options
@@ -28,6 +29,8 @@ class Chosen:
     detections: tuple[Detection, ...]
     evidence: tuple[Evidence, ...]
     """All that speaks for any source, also where it is too little to use its profile."""
+    skips: tuple[Skip, ...] = ()
+    """Sources that were found and are the target's own hypervisor: their guest tools stay."""
 
 
 def choose_profiles(facts: Facts, options: Options, store: ProfileStore) -> Chosen:
@@ -37,14 +40,18 @@ def choose_profiles(facts: Facts, options: Options, store: ProfileStore) -> Chos
     """
     speaking = detect(store.all("source"), facts)
     detections = tuple(one for one in speaking if one.applies)
+    targets = [store.get(name, "target") for name in dict.fromkeys(options.targets)]
+    at_home = target_hypervisors(targets)
     names: list[str] = []
     for name in options.sources:
-        names.extend(choose_sources(detections) if name == AUTO else [name])
+        names.extend(choose_sources(detections, at_home) if name == AUTO else [name])
     profiles = [store.get(name, "source") for name in dict.fromkeys(names)]
-    profiles += [store.get(name, "target") for name in dict.fromkeys(options.targets)]
+    profiles += targets
     profiles += [store.get(name, "stage") for name in dict.fromkeys(options.stages)]
     evidence = tuple(item for one in speaking for item in one.evidence)
-    return Chosen(tuple(profiles), detections, evidence)
+    left_out = guests_at_home(detections, at_home).items() if AUTO in options.sources else ()
+    skips = tuple(Skip("source", name, reason) for name, reason in left_out)
+    return Chosen(tuple(profiles), detections, evidence, skips)
 
 
 def open_store(options: Options) -> ProfileStore:
@@ -82,6 +89,7 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
     plan = planner.finish(draft, hives, extra, states, machine.hive_states)
     plan = _with_edited_hives(plan, machine)
     locked = [change.path for change in plan.changes if isinstance(change, FileChange) and change.locked]
+    plan = replace(plan, skips=(*chosen.skips, *plan.skips))
     hazards = (*machine.hazards, *plan.hazards, *of_open_parent(machine.files, locked))
     return _with_hazards(plan, hazards), chosen
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from p2vprep.core.detect import THRESHOLD, Detection, choose_sources, detect
+from p2vprep.core.detect import THRESHOLD, Detection, choose_sources, detect, guests_at_home
 from p2vprep.core.model import Facts, PciDevice, Product
 from tests.support.machines import DRIVER, Machine
 from tests.support.profiles import profile
@@ -97,3 +97,19 @@ def test_devices_that_only_such_a_machine_has_count_two_at_most() -> None:
     (one,) = detect([guest], replace(facts, devices=several))
     assert (one.strength, one.applies) == (2, True)
     assert detect([guest], replace(facts, devices=(r"PCI\VEN_8086",))) == ()
+
+
+def test_the_guest_tools_of_the_targets_own_hypervisor_are_no_left_overs() -> None:
+    guest = profile("hypervisor: hyper-v\ndetect: {services: vmicheartbeat}\n", name="guest")
+    machine = Machine().service("vmicheartbeat").service("omsad")
+    both = detect([guest, OTHER], machine.facts())
+    assert choose_sources(both) == ("guest", "other")
+    assert choose_sources(both, frozenset({"kvm"})) == ("guest", "other")
+    assert choose_sources(both, frozenset({"hyper-v", "kvm"})) == ("other",)
+    assert guests_at_home(both, frozenset({"kvm"})) == {}
+    (reason,) = guests_at_home(both, frozenset({"hyper-v"})).values()
+    assert "hyper-v as well" in reason
+    hint = detect(
+        [profile("hypervisor: kvm\ndetect: {drivers: abc}\n")], Machine().service("abc", 3, DRIVER).facts()
+    )
+    assert guests_at_home(hint, frozenset({"kvm"})) == {}

@@ -23,6 +23,7 @@ from p2vprep.core.never import (
 )
 from p2vprep.core.registry import fold
 from tests.support.machines import DRIVER, FILE_SYSTEM, SERVICE, Machine
+from tests.support.profiles import actions
 
 DISK_CLASS = r"Control\Class\{4d36e967-e325-11ce-bfc1-08002be10318}"
 
@@ -296,3 +297,13 @@ def test_no_driver_of_windows_is_known_as_one_of_a_hypervisor_alone() -> None:
         assert never(driver, guest) is None
     program = service(Machine().service("xenbus", Start.AUTO, SERVICE), "xenbus")
     assert not guest_boot_driver(program)
+
+
+def test_processor_drivers_may_go_before_vista_where_the_profile_says_so() -> None:
+    machine = Machine().service("intelppm", Start.SYSTEM, DRIVER).service("processor", Start.SYSTEM, DRIVER)
+    line = "disable: {names: [intelppm, processor], type: driver, boot-start: true}"
+    for version, changed in (((5, 2), 1), ((6, 0), 0)):
+        plan = machine.windows(*version).plan(actions(line))
+        assert len(plan.changes) == changed
+        assert {hazard.code for hazard in plan.hazards} == {"boot-driver"}
+    assert machine.windows(5, 2).plan(actions("disable: intelppm")).changes == ()

@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 from p2vprep.core.profiles import Setting
-from p2vprep.core.rules import dhcp, filters, ncsi, park, services, virtio
+from p2vprep.core.rules import (
+    commands,
+    crash,
+    dhcp,
+    disks,
+    drivers,
+    files,
+    filters,
+    firmware,
+    hal,
+    ncsi,
+    park,
+    services,
+    values,
+    warn,
+)
 from p2vprep.core.rules.context import Rule
 
-RULES: tuple[Rule, ...] = (filters, services, virtio, park, ncsi, dhcp)
+RULES: tuple[Rule, ...] = (
+    filters,
+    services,
+    drivers,
+    park,
+    ncsi,
+    dhcp,
+    values,
+    files,
+    disks,
+    crash,
+    firmware,
+    hal,
+    warn,
+    commands,
+)
 SETTINGS: tuple[Setting, ...] = tuple(setting for rule in RULES for setting in rule.SETTINGS)
 KINDS: frozenset[str] = frozenset(kind for rule in RULES for kind in rule.KINDS)
 """The kinds of profile actions that some rule carries out."""
