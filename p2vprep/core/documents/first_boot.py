@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from p2vprep.core.model import (
     ConfigureInterface,
@@ -54,6 +55,27 @@ def to_plain(item: FirstBootItem) -> dict[str, Any]:
         }
     fields: dict[str, Any] = TypeAdapter(type(item)).dump_python(item, mode="json")
     return {"kind": KIND_OF[type(item)], **fields}
+
+
+def from_plain(plain: Any) -> PlainItem:
+    """The inverse of :func:`to_plain` for the items of KIND_OF; an item itself is handed through.
+
+    Raises ValueError for anything that :func:`to_plain` would not have written.
+    """
+    if isinstance(plain, PlainItem):
+        return plain
+    shape = next((shape for shape, kind in KIND_OF.items() if kind == kind_of(plain)), None)
+    if shape is None:
+        raise ValueError("is no item of the first boot")
+    fields = {name: held for name, held in plain.items() if name != "kind"}
+    try:
+        item: PlainItem = TypeAdapter(shape).validate_json(json.dumps(fields), strict=True)
+    except ValidationError as problem:
+        fault = problem.errors()[0]
+        raise ValueError(f"{'/'.join(map(str, fault['loc']))}: {fault['msg']}") from problem
+    if to_plain(item) != plain:
+        raise ValueError("has more than belongs to it")
+    return item
 
 
 def kind_of(plain: Any) -> str | None:

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from p2vprep.core.documents.first_boot import kind_of
+from p2vprep.core.documents.first_boot import from_plain, kind_of
 from p2vprep.core.model import (
     Change,
     ConfigureInterface,
@@ -233,16 +233,17 @@ class RestoreValueModel(Part):
         return RestoreValue(self.key, self.name, self.data, self.why)
 
 
+_ITEM = BeforeValidator(from_plain)
 ItemModel = Annotated[
     Annotated[RestoreServiceModel, Tag("restore-service")]
     | Annotated[RestoreValueModel, Tag("restore-value")]
-    | Annotated[ConfigureInterface, Tag("configure-interface")]
-    | Annotated[TuneNetwork, Tag("tune-network")]
-    | Annotated[RunCommands, Tag("run-commands")]
-    | Annotated[RunScript, Tag("run-script")]
-    | Annotated[RemoveDevice, Tag("remove-device")]
-    | Annotated[ResetNetwork, Tag("reset-network")]
-    | Annotated[OnlineDisks, Tag("online-disks")],
+    | Annotated[ConfigureInterface, _ITEM, Tag("configure-interface")]
+    | Annotated[TuneNetwork, _ITEM, Tag("tune-network")]
+    | Annotated[RunCommands, _ITEM, Tag("run-commands")]
+    | Annotated[RunScript, _ITEM, Tag("run-script")]
+    | Annotated[RemoveDevice, _ITEM, Tag("remove-device")]
+    | Annotated[ResetNetwork, _ITEM, Tag("reset-network")]
+    | Annotated[OnlineDisks, _ITEM, Tag("online-disks")],
     Discriminator(kind_of),
 ]
 
