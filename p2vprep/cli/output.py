@@ -12,6 +12,8 @@ from typing import IO, TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from p2vprep.core.printable import paragraphs as paragraphs
+from p2vprep.core.printable import printable as printable
 from p2vprep.errors import P2vprepError
 
 _PIPE_WIDTH = 140
@@ -113,16 +115,3 @@ def as_json(document: dict[str, object], encoding: str = "utf-8") -> str:
     except UnicodeEncodeError:
         return json.dumps(document, indent=2) + "\n"
     return text
-
-
-def paragraphs(text: str) -> str:
-    """A text of ours with names of others in it: safe for a terminal, line ends kept."""
-    return "\n".join(printable(line) for line in text.split("\n"))
-
-
-def printable(text: str) -> str:
-    """A name safe for a terminal: control characters and lone surrogates are escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for letter in text
-    )
