@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "p2vprep"
 
 # Who may import whom: a layer may use those below it in this list, and itself.
-LAYERS = ["cli", "wave", "engine", "firstboot", "disk", "profile_store", "profile_files", "core"]
+LAYERS = ["cli", "console", "wave", "engine", "firstboot", "disk", "profile_store", "profile_files", "core"]
 LAYERS += ["events", "errors"]
 MAY_NOT = {"firstboot": {"disk"}, "events": {"errors"}, "core": {"events"}}
 
@@ -20,7 +20,8 @@ HOMES = {
     "nbd": {"disk/nbd.py"},
     "subprocess": {"disk/qemu.py", "disk/hive.py", "disk/accel.py", "disk/worker.py"},
     "click": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "console"},
+    "textual": {"console"},
 }
 IMPURE = {"os", "io", "pathlib", "subprocess", "time", "datetime", "socket", "tempfile", "shutil", "random"}
 MAX_LINES = 480

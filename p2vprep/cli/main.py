@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
@@ -11,9 +12,16 @@ from p2vprep.cli.commands import MACHINE_COMMANDS
 from p2vprep.cli.output import Output
 from p2vprep.errors import ExitStatus, UsageError
 
+LATE = {
+    "completion": ("p2vprep.cli.completion", "completion"),
+    "console": ("p2vprep.cli.console_command", "console"),
+    "profile": ("p2vprep.cli.profile_commands", "profile"),
+}
+"""Commands that are loaded only when asked for, since that takes a while: module and attribute by name."""
+
 
 class _Commands(click.Group):
-    """Loads the profile commands only when asked for: their documents take a while to load.
+    """Loads some commands late.
 
     What click's parser refuses is told like every other error where ``--json`` was given.
     """
@@ -32,13 +40,14 @@ class _Commands(click.Group):
             context.exit(int(ExitStatus.USAGE))
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return [*super().list_commands(context), "profile"]
+        return [*super().list_commands(context), *LATE]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name == "profile":
-            from p2vprep.cli.profile_commands import profile
-
-            return profile
+        if name in LATE:
+            module, attribute = LATE[name]
+            found = getattr(import_module(module), attribute)
+            assert isinstance(found, click.Command)
+            return found
         return super().get_command(context, name)
 
 
