@@ -49,6 +49,8 @@ _VISTA, _EIGHT = (6, 0), (6, 2)
 _TIMEOUT = 300
 _NO_MORE_ITEMS = 259
 """pnputil: the package is in the store, and no device that is there now wants it."""
+_ON_A_LINE = 8
+"""Deletions in one command, so that it stays far below the longest line of cmd."""
 _WHY = "the machine boots from virtio disks and has a virtio network"
 _ID = re.compile(r"PCI\\(VEN_1AF4&DEV_([0-9A-F]{4})(?:&[0-9A-Z_&]+)?)", re.IGNORECASE)
 
@@ -198,7 +200,7 @@ def _step(
 
 def _finish(context: RuleContext, ready: list[DriverPackage]) -> RunCommands:
     """Takes the marks away, and each placeholder once the real package is in its place."""
-    commands = [rf'reg.exe delete "HKLM\SYSTEM\{MARKS}\{package.driver.name}" /f' for package in ready]
+    commands = [rf'reg.exe delete "HKLM\SYSTEM\{MARKS}" /f']
     for package in ready:
         if package.driver.purpose == "storage" and has_database(context.system):
             commands += _without_placeholder(package)
@@ -216,10 +218,11 @@ def _without_placeholder(package: DriverPackage) -> Iterator[str]:
     held = placeholder(device.service)
     packages = r"HKLM\SYSTEM\DriverDatabase\DriverPackages"
     real = rf'reg.exe query {packages} | findstr.exe /i /l /c:"\\{package.inf_name}_" >nul'
-    for one in (*device.hardware_ids, *device.compatible_ids):
-        yield rf'{real} && reg.exe delete "HKLM\SYSTEM\{id_key(one)}" /v {held.inf} /f'
-    for key in held.keys:
-        yield rf'{real} && reg.exe delete "HKLM\SYSTEM\{key}" /f'
+    ids = (*device.hardware_ids, *device.compatible_ids)
+    deletions = [rf'reg.exe delete "HKLM\SYSTEM\{id_key(one)}" /v {held.inf} /f' for one in ids]
+    deletions += [rf'reg.exe delete "HKLM\SYSTEM\{key}" /f' for key in held.keys]
+    for first in range(0, len(deletions), _ON_A_LINE):
+        yield f"{real} && ({' & '.join(deletions[first : first + _ON_A_LINE])})"
 
 
 def _device_path(context: RuleContext, ready: list[DriverPackage]) -> Iterator[SetValue]:

@@ -168,15 +168,17 @@ def test_steps_install_each_package_and_clean_up_last(tmp_path: Path) -> None:
     last = found["virtio-finish"]
     assert last.phase == "last"
     assert last.good == (0, 1)
-    deletions = [line for line in last.commands if "DriverDatabase" in line]
-    assert len(deletions) == 2 * (6 + 2)
+    marks, *deletions = last.commands
+    assert marks == r'reg.exe delete "HKLM\SYSTEM\p2vprep\Drivers" /f'
+    assert len(deletions) == 2
     packages = r"HKLM\SYSTEM\DriverDatabase\DriverPackages"
-    real = rf'reg.exe query {packages} | findstr.exe /i /l /c:"\\viostor.inf_" >nul'
-    assert deletions[0] == (
-        rf'{real} && reg.exe delete "HKLM\SYSTEM\DriverDatabase\DeviceIds\PCI'
-        r'\VEN_1AF4&DEV_1001&SUBSYS_00021AF4&REV_00" /v p2vprep_viostor.inf /f'
+    assert deletions[0].startswith(
+        rf'reg.exe query {packages} | findstr.exe /i /l /c:"\\viostor.inf_" >nul && '
+        r'(reg.exe delete "HKLM\SYSTEM\DriverDatabase\DeviceIds\PCI'
+        r'\VEN_1AF4&DEV_1001&SUBSYS_00021AF4&REV_00" /v p2vprep_viostor.inf /f & reg.exe delete '
     )
-    assert all("&& reg.exe delete" in line for line in deletions)
+    assert deletions[0].endswith(r'\DriverPackages\p2vprep_viostor.inf_tmp" /f)')
+    assert all(line.count("reg.exe delete") == 6 + 2 and len(line) < 1900 for line in deletions)
 
 
 def test_windows_7_gets_the_critical_devices_of_every_control_set(tmp_path: Path) -> None:
