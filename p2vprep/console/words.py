@@ -80,13 +80,15 @@ def movement(change: Change) -> str:
 
 
 def review(plan: Plan) -> Iterator[str]:
-    """A plan of collected edits, line by line: every change with before and after, then hazards, skips."""
+    """A plan of collected edits, line by line: what stops it, the changes, what is noted or not done."""
+    for hazard in plan.refusals:
+        yield f"stop: {hazard.code}: {printable(hazard.message)}"
     for change in plan.changes:
         yield subject(change)
         yield f"    {movement(change)}"
     for hazard in plan.hazards:
-        word = "stop" if hazard.severity == "refuse" else "note"
-        yield f"{word}: {hazard.code}: {printable(hazard.message)}"
+        if hazard.severity != "refuse":
+            yield f"note: {hazard.code}: {printable(hazard.message)}"
     for skip in plan.skips:
         yield f"not done: {printable(skip.subject)}: {printable(skip.reason)}"
 

@@ -110,6 +110,7 @@ def test_a_review_tells_everything_of_every_change() -> None:
         (),
     )
     assert list(review(plan)) == [
+        "stop: odd: Look out.",
         "SYSTEM\\K\\Start",
         "    2 (0x2) → 4 (0x4)",
         "SYSTEM\\K\\(default)",
@@ -122,7 +123,6 @@ def test_a_review_tells_everything_of_every_change() -> None:
         "    absent → 5 bytes",
         "/b",
         "    5 bytes → absent",
-        "stop: odd: Look out.",
         "note: mild: Hm.",
         "not done: Nobody: it is not there",
     ]
