@@ -203,6 +203,13 @@ class Product:
     publisher: str
     version: str
     uninstall: str
+    """The command line that removes it, the silent one where there is one."""
+    command: str = ""
+    """``UninstallString``, as an administrator would start it from the list of programs."""
+    quiet: str = ""
+    """``QuietUninstallString``."""
+    msi: bool = False
+    """Whether Windows Installer installed it."""
 
 
 @dataclass(frozen=True)

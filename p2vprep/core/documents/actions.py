@@ -11,7 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from p2vprep.core.documents.patterns import NamePattern, Regex, WindowsRange, is_wildcard, too_wide
+from p2vprep.core.documents.patterns import (
+    NamePattern,
+    Regex,
+    Switch,
+    WindowsRange,
+    is_wildcard,
+    too_wide,
+)
 from p2vprep.core.model import Role
 from p2vprep.core.registry import fold, split
 from p2vprep.core.values import Data, type_number
@@ -241,10 +248,17 @@ class KeyDeleteTarget(Strict):
 
 
 class UninstallTarget(Strict):
-    """Installed programs, by display name (and publisher), to uninstall at first boot in this order."""
+    """Installed programs, by display name (and publisher), to uninstall at first boot in this order.
+
+    ``silent`` are the switches that make the uninstaller ask nothing: instead of Windows Installer's
+    usual ones, or for a program that has an uninstaller of its own. ``timeout`` in seconds for each.
+    """
 
     products: Annotated[tuple[Regex, ...], OneOrMore, Field(min_length=1)]
     publisher: Regex | None = None
+    silent: Annotated[tuple[Switch, ...], OneOrMore] = ()
+    phase: Literal["before-network", "after-network", "last"] = "after-network"
+    timeout: Annotated[int, Field(ge=1, le=3600)] = 900
 
 
 class FileTarget(Strict):

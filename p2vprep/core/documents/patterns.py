@@ -130,3 +130,24 @@ def _check_range(text: str) -> str:
 
 
 WindowsRange = Annotated[str, AfterValidator(_check_range)]
+
+
+# --- switches of uninstallers ------------------------------------------------------------------
+
+_SWITCH = re.compile(
+    r"[-/][A-Za-z][A-Za-z0-9_-]{0,40}([:=][A-Za-z0-9_.{}-]{1,80})?|[A-Z]{2,40}=[A-Za-z0-9_.]{1,80}"
+)
+
+
+def is_switch(text: str) -> bool:
+    """Whether this is a plain switch (``/S``, ``-l0x409``) or a property of an installer (``NAME=value``)."""
+    return _SWITCH.fullmatch(text) is not None
+
+
+def _check_switch(text: str) -> str:
+    if not is_switch(text):
+        raise ValueError(f"{text!r} is no plain switch, such as /S or REBOOT=ReallySuppress")
+    return text
+
+
+Switch = Annotated[str, AfterValidator(_check_switch)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2vprep.core.facts.keys import Snapshot, children, text
+from p2vprep.core.facts.keys import Snapshot, children, dword, text
 from p2vprep.core.model import Product
 from p2vprep.core.registry import Hive, find
 
@@ -20,8 +20,19 @@ def read_products(software: Hive) -> tuple[Product, ...]:
             held = Snapshot(key)
             name = text(held, "DisplayName")
             if name:
-                command = text(held, "QuietUninstallString") or text(held, "UninstallString")
-                found.append(
-                    Product(key.path, name, text(held, "Publisher"), text(held, "DisplayVersion"), command)
-                )
+                found.append(_product(key.path, name, held))
     return tuple(found)
+
+
+def _product(path: str, name: str, held: Snapshot) -> Product:
+    command, quiet = text(held, "UninstallString"), text(held, "QuietUninstallString")
+    return Product(
+        key=path,
+        display_name=name,
+        publisher=text(held, "Publisher"),
+        version=text(held, "DisplayVersion"),
+        uninstall=quiet or command,
+        command=command,
+        quiet=quiet,
+        msi=dword(held, "WindowsInstaller") == 1,
+    )

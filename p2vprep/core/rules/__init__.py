@@ -16,7 +16,9 @@ from p2vprep.core.rules import (
     ncsi,
     park,
     services,
+    uninstall,
     values,
+    virtio,
     warn,
 )
 from p2vprep.core.rules.context import Rule
@@ -25,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     filters,
     services,
     drivers,
+    virtio,
     park,
     ncsi,
     dhcp,
@@ -36,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     hal,
     warn,
     commands,
+    uninstall,
 )
 SETTINGS: tuple[Setting, ...] = tuple(setting for rule in RULES for setting in rule.SETTINGS)
 KINDS: frozenset[str] = frozenset(kind for rule in RULES for kind in rule.KINDS)

@@ -118,6 +118,7 @@ def test_products_of_both_word_sizes() -> None:
                 "Publisher": Data.sz("HPE"),
                 "DisplayVersion": Data.sz("10.1"),
                 "UninstallString": Data.sz("MsiExec.exe /X{1}"),
+                "WindowsInstaller": Data.dword(1),
             },
             rf"{place}\Update": {"UninstallString": Data.sz("no name")},
             rf"WOW6432Node\{place}\Tool": {
@@ -128,8 +129,10 @@ def test_products_of_both_word_sizes() -> None:
         }
     )
     assert read_products(hive) == (
-        Product(rf"{place}\{{1}}", "HPE Agents", "HPE", "10.1", "MsiExec.exe /X{1}"),
-        Product(rf"WOW6432Node\{place}\Tool", "Tool", "", "", "un.exe /q"),
+        Product(
+            rf"{place}\{{1}}", "HPE Agents", "HPE", "10.1", "MsiExec.exe /X{1}", "MsiExec.exe /X{1}", msi=True
+        ),
+        Product(rf"WOW6432Node\{place}\Tool", "Tool", "", "", "un.exe /q", "un.exe", "un.exe /q"),
     )
     assert read_products(MemoryHive()) == ()
 
