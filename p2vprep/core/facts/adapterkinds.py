@@ -18,8 +18,25 @@ Kind = Literal[
     "physical", "virtual", "tunnel", "team", "vpn", "loopback", "wan-miniport", "software", "unknown"
 ]
 
-HARDWARE_BUSES = frozenset({"PCI", "USB", "VMBUS", "XEN", "XENVIF", "XENBUS", "ISAPNP", "PCMCIA"})
-"""Buses on which a network device is a card, real or emulated, that the machine may have lost."""
+HARDWARE_BUSES = frozenset(
+    {
+        "PCI",
+        "USB",
+        "VMBUS",
+        "XEN",
+        "XENVIF",
+        "XENBUS",
+        "ISAPNP",
+        "PCMCIA",
+        "B06BDRV",
+        "EBDRV",
+        "QEBDRV",
+        "MLX4",
+    }
+)
+"""Buses on which a network device is a card, real or emulated, that the machine may have lost.
+
+The last four are made by the drivers of real cards for their ports (Broadcom, QLogic, Mellanox)."""
 SOFTWARE_BUSES = frozenset({"ROOT", "SWD", "SW", "COMPOSITEBUS", "{5D624F94-8850-40C3-A3FA-A4FD2080BAF3}"})
 """Buses on which Windows and programs make devices of their own, on any hardware."""
 

@@ -9,10 +9,15 @@ in the DNS client's records (observed on a ghost of 7).
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 from p2vprep.core.facts.adapterkinds import SOFTWARE_BUSES
 from p2vprep.core.facts.addresses import NetInstance
 from p2vprep.core.facts.devices import Device
 from p2vprep.core.facts.keys import below, dword, value
+from p2vprep.core.facts.virtualnics import all_known, hardware, known_name, owners
+from p2vprep.core.model_facts import Adapter
 from p2vprep.core.registry import Key
 
 _DATES = r"Properties\{83da6326-97a6-4088-9453-a1923f573b29}"
@@ -41,6 +46,37 @@ def judge(
     if dword(below(control_set, rf"{_DNS_RECORDS}\{instance.guid}"), "StaleAdapter") == 1:
         return True, "the DNS client marked it stale"
     return None, CANNOT_BE_TOLD
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Whether an adapter will be a ghost where the machine goes; None where it cannot be told; and why."""
+
+    ghost: bool | None
+    why: str
+
+
+def after_move(adapter: Adapter, hypervisors: Collection[str]) -> Expected:
+    """What becomes of an adapter on these hypervisors; with none named, on any of them.
+
+    A card that no hypervisor imitates is gone on all. One that some have is gone on the others only.
+    """
+    if adapter.ghost or adapter.kind != "physical":
+        return Expected(adapter.ghost, adapter.why)
+    having = owners(adapter.instance)
+    if having is None:
+        return Expected(None, CANNOT_BE_TOLD)
+    what = hardware(adapter.instance)
+    if not having:
+        return Expected(True, f"no hypervisor has this hardware ({what})")
+    names = ", ".join(sorted(having))
+    if not hypervisors:
+        return Expected(None, f"{CANNOT_BE_TOLD}: {what} is hardware of {names} as well; the target decides")
+    if any(known_name(name) in having for name in hypervisors):
+        return Expected(False, f"the target has such hardware itself ({what})")
+    if not all_known(hypervisors):
+        return Expected(None, f"{CANNOT_BE_TOLD}: what hardware the target has is not known here")
+    return Expected(True, f"the target has no such hardware ({what})")
 
 
 def last_date(node: Key, number: int) -> int | None:
