@@ -16,6 +16,7 @@ from p2vprep.core.changes import resolve_edits
 from p2vprep.core.conditions import finds_something, why_not
 from p2vprep.core.hand.resolving import resolve
 from p2vprep.core.model import (
+    ConfigureInterface,
     ControlSet,
     DeleteFile,
     DeleteKey,
@@ -38,7 +39,7 @@ from p2vprep.core.model import (
 )
 from p2vprep.core.profiles import Choices, OwnedAction, ResolvedProfile, choose, in_order
 from p2vprep.core.registry import Hive, fold
-from p2vprep.core.rules import KINDS, RULES, SETTINGS
+from p2vprep.core.rules import KINDS, RULES, SETTINGS, wds
 from p2vprep.core.rules.context import Rule, RuleContext
 from p2vprep.core.selection import Selection, as_given_back, select
 from p2vprep.core.wishes import NOTHING_WISHED, Wishes
@@ -80,15 +81,18 @@ def draft(
 
     Without ``first_boot`` nothing is parked: there would be nobody to give it back.
 
-    ``hives`` holds at least ``SYSTEM``. ``overrides`` are the ``--set`` pairs. The edits and items of
+    ``hives`` holds at least ``SYSTEM``. ``overrides`` are the ``--set`` pairs; they count more than the
+    settings of the network document. The edits and items of
     ``wishes`` are taken over as they are.
     Raises UsageError and DocumentError as :func:`p2vprep.core.profiles.choose`.
     """
     ordered = in_order(profiles)
-    choices = choose(ordered, SETTINGS, overrides or {})
+    switches = wishes.network.settings if wishes.network is not None else {}
+    choices = choose(ordered, SETTINGS, {**switches, **(overrides or {})})
     sets, hazards = sets_to_edit(facts, control_sets)
     ordered, at_home = _without_the_targets_own(ordered, choices)
     actions = [action for profile in ordered for action in profile.actions]
+    actions += wds.actions(facts, choices)
     unparked: list[Skip] = []
     if not first_boot:
         actions, choices, unparked = _without_parking(actions, choices)
@@ -152,8 +156,20 @@ def _without_the_targets_own(
 
 
 def _without_steps(found: Iterable[RuleYield]) -> Iterator[RuleYield]:
-    """Steps of the first boot become skips; what an earlier plan parked is given back all the same."""
+    """Steps of the first boot become skips; what an earlier plan parked is given back all the same.
+
+    Without its configuration an adapter would come up with DHCP: that refuses.
+    """
     for item in found:
+        if isinstance(item, ConfigureInterface):
+            yield Hazard(
+                "first-boot-needed",
+                "refuse",
+                f"Without a first-boot job nothing configures {item.config.name or item.config.match}",
+                (item.why,),
+                "Leave out --no-first-boot; or match an adapter that stays, on Windows 8 and 2012 or later.",
+                liftable=False,
+            )
         if isinstance(item, FirstBootItem) and not isinstance(item, _GIVEN_BACK):
             yield Skip("first-boot", item.why, "without a first-boot job nothing would do it")
         else:

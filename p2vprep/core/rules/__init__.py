@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from p2vprep.core.profiles import Setting
 from p2vprep.core.rules import (
+    adapter_tuning,
+    addresses,
     commands,
     crash,
     dhcp,
@@ -14,13 +16,18 @@ from p2vprep.core.rules import (
     firmware,
     ghosts,
     hal,
+    location,
+    multihoming,
     ncsi,
+    netwaits,
     park,
     services,
+    tuning,
     uninstall,
     values,
     virtio,
     warn,
+    wds,
 )
 from p2vprep.core.rules.context import Rule
 
@@ -42,6 +49,13 @@ RULES: tuple[Rule, ...] = (
     warn,
     commands,
     uninstall,
+    addresses,
+    multihoming,
+    tuning,
+    adapter_tuning,
+    location,
+    wds,
+    netwaits,
 )
 SETTINGS: tuple[Setting, ...] = tuple(setting for rule in RULES for setting in rule.SETTINGS)
 KINDS: frozenset[str] = frozenset(kind for rule in RULES for kind in rule.KINDS)

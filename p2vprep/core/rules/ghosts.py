@@ -97,8 +97,11 @@ def _look(context: RuleContext, root: Key) -> _Scene:
         expected = after_move(adapter, context.choices.hypervisors)
         if adapter.kind not in {"physical", "unknown"} or expected.ghost is False:
             continue
+        if _said_to_stay(context, adapter):
+            continue
         if expected.ghost is None:
-            untold.append((adapter, expected.why))
+            if not any(_meant(adapter, words) for _interface, words in _sources(context)):
+                untold.append((adapter, expected.why))
         elif _taken_over(context, adapter):
             findings.append(Skip(NAME, adapter.name or adapter.guid, "a new adapter takes its place whole"))
         else:
@@ -174,6 +177,12 @@ def _sources(context: RuleContext) -> Iterator[tuple[InterfaceConfig, str]]:
             for words in (interface.carry_over, interface.match.replaces):
                 if words is not None:
                     yield interface, words
+
+
+def _said_to_stay(context: RuleContext, adapter: Adapter) -> bool:
+    """Whether the network document says that this very adapter is still there afterwards."""
+    network = context.wishes.network
+    return network is not None and any(_meant(adapter, one.match.stays) for one in network.interfaces)
 
 
 def _taken_over(context: RuleContext, adapter: Adapter) -> bool:
