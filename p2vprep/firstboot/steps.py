@@ -1,146 +1,130 @@
-"""The steps of the first boot: each one a script file and the data files it reads."""
+"""The steps of the first boot, from the items that rules and the user ask for."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
-from p2vprep.core import regtext
-from p2vprep.core.facts.services import dependency_order
-from p2vprep.core.model import Facts, RestoreService, RestoreValue, Start
-from p2vprep.core.registry import fold, join, split
-from p2vprep.core.values import Data
-from p2vprep.firstboot import templates
-
-_LOCAL_MACHINE = "HKEY_LOCAL_MACHINE"
-_RUNNING_SET = r"SYSTEM\CurrentControlSet"
-_PARKED = r"SYSTEM\p2vprep\Parked"
-_VISTA = (6, 0)
-
-# Between double quotes these mean nothing to cmd nor to the argument rules of
-# programs. Not among them: quotes, percent and exclamation marks, carets,
-# backslashes, and everything outside ASCII (cmd would read it in the OEM code page).
-_PLAIN_NAME = re.compile(
-    r"[\w.(){}\[\]$&@#+=,;'~-]([\w .(){}\[\]$&@#+=,;'~-]*[\w.(){}\[\]$&@#+=,;'~-])?", re.ASCII
+from p2vprep.core.model import (
+    ConfigureInterface,
+    Facts,
+    FirstBootItem,
+    OnlineDisks,
+    RemoveDevice,
+    ResetNetwork,
+    RestoreService,
+    RestoreValue,
+    RunCommands,
+    RunScript,
+    TuneNetwork,
 )
-_START_WORDS = {0: "boot", 1: "system", 2: "auto", 3: "demand", 4: "disabled"}
-REGISTRY_ONLY = "registry-only"
+from p2vprep.core.registry import fold
+from p2vprep.errors import P2vprepError, UsageError
+from p2vprep.firstboot import giveback, works
+from p2vprep.firstboot.adapters import adapter_steps
+from p2vprep.firstboot.giveback import REGISTRY_ONLY as REGISTRY_ONLY
+from p2vprep.firstboot.giveback import start_word as start_word
+from p2vprep.firstboot.quoting import is_plain as is_plain
+from p2vprep.firstboot.step import Step as Step
+
+Item = TypeVar("Item")
+
+CARRIED_OUT: tuple[type, ...] = (
+    RestoreService,
+    RestoreValue,
+    ConfigureInterface,
+    TuneNetwork,
+    RunCommands,
+    RunScript,
+    RemoveDevice,
+    ResetNetwork,
+    OnlineDisks,
+)
+_ROOM = {
+    ("before-network", "commands"): (50, 25),
+    ("before-network", "script"): (75, 25),
+    ("after-network", "commands"): (800, 40),
+    ("last", "commands"): (840, 60),
+    ("after-network", "script"): (900, 60),
+    ("last", "script"): (960, 40),
+}
+"""First number and how many there may be, by phase and kind."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step. ``name`` begins with a number, steps run in the order of their names.
+def services_of(items: Sequence[FirstBootItem]) -> tuple[RestoreService, ...]:
+    """The services to give back, each once; the last word counts."""
+    return tuple({fold(item.service): item for item in _all(RestoreService, items)}.values())
 
-    ``always``: it gives something back, so it runs even when the job gives up,
-    and is tried again at the next boot where it failed.
+
+def make_steps(items: Sequence[FirstBootItem], facts: Facts, control_sets: Sequence[str]) -> tuple[Step, ...]:
+    """The steps for these items, in the order they run; only those that have something to do.
+
+    Raises P2vprepError for an item that nothing here carries out: none is dropped in silence.
+    Raises UsageError for one that cannot be carried out on this Windows.
     """
-
-    name: str
-    script: str
-    limit: int
-    """Seconds after which the engine goes on without it."""
-    always: bool
-    data: dict[str, bytes] = field(default_factory=dict)
-    """Files below ``data`` by their names."""
-
-
-def is_plain(name: str) -> bool:
-    """Can this service name stand between quotes in a command line without any meaning of its own?"""
-    return _PLAIN_NAME.fullmatch(name) is not None
+    for item in items:
+        if type(item) not in CARRIED_OUT:
+            raise P2vprepError(
+                "the first boot does not know how to do this",
+                code="first-boot-unknown",
+                subject=type(item).__name__,
+            )
+    steps = [*_work(items, facts), *_given_back(items, facts, control_sets)]
+    steps += _placed(items)
+    return tuple(sorted(steps, key=lambda step: step.name))
 
 
-def start_word(item: RestoreService, nt: tuple[int, int]) -> str:
-    """The word for ``sc config … start=``; REGISTRY_ONLY where a command line cannot say it."""
-    word = _START_WORDS.get(item.start)
-    if word is None or not is_plain(item.service):
-        return REGISTRY_ONLY
-    return "delayed-auto" if word == "auto" and item.delayed and nt >= _VISTA else word
+def _work(items: Sequence[FirstBootItem], facts: Facts) -> Iterator[Step]:
+    resets, disks = _all(ResetNetwork, items), _all(OnlineDisks, items)
+    tunings, devices = _all(TuneNetwork, items), _all(RemoveDevice, items)
+    if resets:
+        yield works.reset_step(resets, facts)
+    if disks:
+        yield works.disks_step(disks, facts)
+    yield from adapter_steps(_all(ConfigureInterface, items), facts)
+    if tunings:
+        yield works.tune_step(tunings)
+    if devices:
+        yield works.devices_step(devices, facts)
 
 
-def make_steps(
-    values: Sequence[RestoreValue],
-    services: Sequence[RestoreService],
-    facts: Facts,
-    control_sets: Sequence[str],
-) -> tuple[Step, ...]:
-    """The steps for these items, in the order they run; only those that have something to do."""
-    steps: list[Step] = []
+def _given_back(items: Sequence[FirstBootItem], facts: Facts, control_sets: Sequence[str]) -> Iterator[Step]:
+    values, services = _all(RestoreValue, items), services_of(items)
     if values:
-        steps.append(_values_step(values, facts, control_sets))
+        yield giveback.values_step(values, facts, control_sets)
     if services:
-        steps.append(_give_back_step(services, facts, control_sets))
-    starting = _starting(services, facts)
-    if starting:
-        listed = _lines(f"{number:03d} {name}" for number, name in starting)
-        steps.append(Step("600-start", templates.START_STEP, 900, always=False, data={"start.txt": listed}))
-    return tuple(steps)
+        yield giveback.give_back_step(services, facts, control_sets)
+    starting = giveback.start_step(services, facts)
+    if starting is not None:
+        yield starting
 
 
-def _values_step(values: Sequence[RestoreValue], facts: Facts, control_sets: Sequence[str]) -> Step:
-    sections = [
-        regtext.Section(join(_LOCAL_MACHINE, place), ((value.name, value.data),))
-        for value in values
-        for place in _places(value.key, facts, control_sets)
-    ]
-    data = {"values.reg": regtext.encode(regtext.render(sections))}
-    return Step("400-values", templates.VALUES_STEP, 120, always=True, data=data)
+def _placed(items: Sequence[FirstBootItem]) -> Iterator[Step]:
+    """Commands and scripts, numbered within the room of their phase."""
+    used: dict[tuple[str, str], int] = {}
+    names: set[str] = set()
+    for item in items:
+        if not isinstance(item, RunCommands | RunScript):
+            continue
+        place = (item.phase, "commands" if isinstance(item, RunCommands) else "script")
+        first, most = _ROOM[place]
+        number = used.get(place, 0)
+        if number >= most:
+            raise UsageError(
+                f"the first boot takes {most} such steps at most ({' '.join(place)})",
+                code="first-boot-too-many",
+            )
+        used[place] = number + 1
+        if isinstance(item, RunCommands):
+            if fold(item.name) in names:
+                raise P2vprepError(
+                    "two steps of the first boot have one name", code="first-boot-step", subject=item.name
+                )
+            names.add(fold(item.name))
+            yield works.commands_step(first + number, item)
+        else:
+            yield works.script_step(first + number, item)
 
 
-def _give_back_step(services: Sequence[RestoreService], facts: Facts, control_sets: Sequence[str]) -> Step:
-    data: dict[str, bytes] = {}
-    listed, names = [], []
-    for number, item in enumerate(services, start=1):
-        word = start_word(item, facts.guest.version.nt)
-        shown = item.service if word != REGISTRY_ONLY else f"see names.txt, {number:03d}"
-        listed.append(f"{number:03d} {word} {shown}")
-        names.append(f"{number:03d}\t{item.service}")
-        held: list[tuple[str, Data | None]] = [("Start", Data.dword(item.start))]
-        if item.delayed is not None:
-            held.append(("DelayedAutostart", Data.dword(int(item.delayed))))
-        key = join(_RUNNING_SET, "Services", item.service)
-        sections = [
-            regtext.Section(join(_LOCAL_MACHINE, place), tuple(held))
-            for place in _places(key, facts, control_sets)
-        ]
-        forget = regtext.Section(join(_LOCAL_MACHINE, _PARKED, item.service), delete=True)
-        data[f"{number:03d}.reg"] = regtext.encode(regtext.render(sections))
-        data[f"{number:03d}-forget.reg"] = regtext.encode(regtext.render([forget]))
-    data["services.txt"] = _lines(listed)
-    data["names.txt"] = "".join(f"{line}\r\n" for line in names).encode("utf-8", errors="surrogatepass")
-    return Step("500-give-back", templates.GIVE_BACK_STEP, 600, always=True, data=data)
-
-
-def _starting(services: Sequence[RestoreService], facts: Facts) -> list[tuple[int, str]]:
-    """Numbers and names of the automatic services: what others need first, delayed ones last."""
-    numbered = {fold(item.service): (number, item) for number, item in enumerate(services, start=1)}
-    ordered = dependency_order(facts.boot.services, [item.service for item in services])
-    automatic = [
-        (number, item)
-        for number, item in (numbered[fold(name)] for name in ordered)
-        if item.start == Start.AUTO and is_plain(item.service)
-    ]
-    automatic.sort(key=lambda pair: bool(pair[1].delayed))
-    return [(number, item.service) for number, item in automatic]
-
-
-def _places(key: str, facts: Facts, control_sets: Sequence[str]) -> tuple[str, ...]:
-    """The key in the running set, and in every edited set that holds its service.
-
-    A fall-back to the last known good set (2008 R2 and older) must not find
-    services that are still parked.
-    """
-    parts = split(key)
-    if fold(join(*parts[:2])) != fold(_RUNNING_SET) or len(parts) < 4 or fold(parts[2]) != "SERVICES":
-        return (key,)
-    wanted = {fold(name) for name in control_sets}
-    others = (
-        join("SYSTEM", held.name, *parts[2:])
-        for held in facts.sets
-        if fold(held.name) in wanted and any(fold(s.name) == fold(parts[3]) for s in held.services)
-    )
-    return (key, *others)
-
-
-def _lines(texts: Iterable[str]) -> bytes:
-    return "".join(f"{text}\r\n" for text in texts).encode("ascii")
+def _all(kind: type[Item], items: Sequence[FirstBootItem]) -> list[Item]:
+    return [item for item in items if isinstance(item, kind)]

@@ -9,6 +9,8 @@ Rules the texts keep:
   into a command line, only into a ``.reg`` file.
 - Every switch of cmd that the registry can change (AutoRun, extensions, delayed
   expansion) is set explicitly, and PATH holds nothing but the system's folders.
+- What a program prints is read from a file, never by ``for /f ('…')``: that would start a shell with
+  whatever AutoRun says.
 - Nothing waits without a limit. A step runs in a shell of its own, so that a
   step that stops half-way, or hangs, does not take the engine with it.
 """
@@ -17,6 +19,8 @@ from __future__ import annotations
 
 STEPS_MARK = "@STEPS@"
 SETS_MARK = "@SETS@"
+BEGIN_MARK = "@BEGIN@"
+REMOVE_MARK = "@REMOVE@"
 
 ENGINE = r"""@echo off
 rem p2vprep: finishes the preparation of this machine at its first boot, then removes itself.
@@ -25,18 +29,36 @@ setlocal EnableExtensions DisableDelayedExpansion
 set "ERRORLEVEL="
 set "P2V=%SystemDrive%\p2vprep"
 set "SYS=%SystemRoot%\System32"
-set "PATH=%SYS%;%SystemRoot%"
+set "PATH=%SYS%;%SystemRoot%;%SYS%\wbem;%SYS%\WindowsPowerShell\v1.0"
 set "PATHEXT=.COM;.EXE;.BAT;.CMD"
+set "ComSpec=%SYS%\cmd.exe"
 set "REG=%SYS%\reg.exe"
 set "SC=%SYS%\sc.exe"
 set "PING=%SYS%\ping.exe"
+set "NETSH=%SYS%\netsh.exe"
+set "ROUTE=%SYS%\route.exe"
+set "GETMAC=%SYS%\getmac.exe"
+set "WMIC=%SYS%\wbem\wmic.exe"
+set "DISKPART=%SYS%\diskpart.exe"
+set "PNPUTIL=%SYS%\pnputil.exe"
+set "SHUTDOWN=%SYS%\shutdown.exe"
 set "SHELL=%SYS%\cmd.exe /d /e:on /v:off /c"
 set "KEY=HKLM\SYSTEM\p2vprep\Result"
 set "LOG=%P2V%\firstboot.log"
 cd /d "%P2V%"
 if "%~1"=="step" goto step
 
+rem Only one at a time: the file stays open, and cannot be opened by another, while this one runs.
+call :main 2>"%P2V%\running.tmp"
+exit 0
+
+:main
+@BEGIN@
+set REBOOT=no
+set LATER=no
 if not exist "%P2V%\results\." md "%P2V%\results"
+if not exist "%P2V%\work\." md "%P2V%\work"
+del /q "%P2V%\work\waited.tmp" >nul 2>&1
 %REG% query "%KEY%" /v Finished >nul 2>&1
 if not errorlevel 1 goto remove
 
@@ -45,7 +67,7 @@ set BOOT=1
 call :count 1 2
 call :count 2 3
 call :count 3 4
-if %BOOT%==1 del /q "%P2V%\results\*.part" "%P2V%\results\*.txt" >nul 2>&1
+if %BOOT%==1 del /q "%P2V%\results\*.part" "%P2V%\results\*.txt" "%P2V%\work\*.claim" >nul 2>&1
 if not %BOOT%==4 %REG% add "%KEY%" /v Boot%BOOT% /t REG_SZ /d begun /f >nul 2>&1
 %REG% add "%KEY%" /v State /t REG_SZ /d running /f >nul 2>&1
 call :log "boot %BOOT% begins"
@@ -68,18 +90,38 @@ if %BOOT%==4 set STATE=gave-up
 %REG% add "%KEY%" /v State /t REG_SZ /d %STATE% /f >nul 2>&1
 %REG% add "%KEY%" /v Finished /t REG_SZ /d yes /f >nul 2>&1
 call :log "%STATE%"
+start "" /min %SHELL% %P2V%\lib\com1.cmd %STATE% %BOOT%
 
 :remove
+@REMOVE@
 %SC% delete p2vprep >nul 2>&1
 for %%C in (CurrentControlSet @SETS@) do call :forget %%C
 %REG% query HKLM\SYSTEM\CurrentControlSet\Services\p2vprep >nul 2>&1
 if errorlevel 1 (call :log "service entry removed") else (call :log "service entry NOT removed")
-exit 0
+call :restart
+goto :eof
 
 :later
 %REG% add "%KEY%" /v State /t REG_SZ /d again /f >nul 2>&1
-call :log "not everything could be given back, the next boot tries again"
-exit 0
+call :log "not everything is done, the next boot goes on"
+call :restart
+goto :eof
+
+rem At most one restart of our own, and none that could not be written down before.
+:restart
+if %REBOOT%==no goto :eof
+if %BOOT%==4 goto :eof
+%REG% query "%KEY%" /v Restarted >nul 2>&1
+if not errorlevel 1 goto norestart
+%REG% add "%KEY%" /v Restarted /t REG_SZ /d boot%BOOT% /f >nul 2>&1
+if errorlevel 1 goto norestart
+call :log "restarts Windows, once"
+%SHUTDOWN% -r -f -t 10 >nul 2>&1
+if errorlevel 1 call :log "the restart was refused"
+goto :eof
+:norestart
+call :log "a restart is still wanted; it is left to you"
+goto :eof
 
 :count
 %REG% query "%KEY%" /v Boot%1 >nul 2>&1
@@ -99,7 +141,7 @@ rem --- one step: name, limit in seconds, "always" or "once" ---
 :run
 if %BOOT%==4 if not "%3"=="always" goto :eof
 %REG% query "%KEY%" /v %1.over >nul 2>&1
-if not errorlevel 1 goto :eof
+if not errorlevel 1 goto earlier
 del /q "%P2V%\results\%1.part" "%P2V%\results\%1.txt" >nul 2>&1
 call :log "%1 begins"
 if %WAITS%==no %SHELL% %P2V%\firstboot.cmd step %1
@@ -113,6 +155,13 @@ if %WAITED% GEQ %2 goto late
 set /a WAITED+=1
 goto wait
 
+:earlier
+set TOLD=unknown
+%REG% query "%KEY%" /v %1 >"%P2V%\work\engine.tmp" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%P2V%\work\engine.tmp") do if "%%A"=="%1" set "TOLD=%%C"
+if not "%TOLD%"=="done" set FAILED=yes
+goto :eof
+
 :late
 set FAILED=yes
 call :log "%1 did not end within %2 seconds"
@@ -123,9 +172,22 @@ goto tried
 set CODE=unknown
 for /f "usebackq tokens=1,2" %%A in ("%P2V%\results\%1.txt") do if "%%A"=="exit" set CODE=%%B
 call :log "%1 ends with %CODE%"
+if "%CODE%"=="3011" goto after
+if "%CODE%"=="3010" set REBOOT=yes
+if "%CODE%"=="3010" set CODE=0
+if "%CODE%"=="3012" set REBOOT=yes
+if "%CODE%"=="3012" set LATER=yes
+if "%CODE%"=="3012" set CODE=0
 if not "%CODE%"=="0" goto bad
 %REG% add "%KEY%" /v %1 /t REG_SZ /d done /f >nul 2>&1
 %REG% add "%KEY%" /v %1.over /t REG_SZ /d yes /f >nul 2>&1
+goto :eof
+
+:after
+set REBOOT=yes
+set AGAIN=yes
+if %BOOT%==3 set FAILED=yes
+%REG% add "%KEY%" /v %1 /t REG_SZ /d restart /f >nul 2>&1
 goto :eof
 
 :bad
@@ -138,7 +200,10 @@ if not "%3"=="always" %REG% add "%KEY%" /v %1.over /t REG_SZ /d yes /f >nul 2>&1
 goto :eof
 
 rem --- inside the shell of a step ---
+rem Exit codes of steps: 0 done; 3010 done, a restart is wanted; 3011 goes on after a restart;
+rem 3012 done, a restart is wanted and the adapters are configured after it; else failed.
 :step
+set "STEP=%~2"
 set "OUT=%P2V%\results\%~2.part"
 >"%OUT%" echo step %~2
 %SHELL% %P2V%\steps\%~2.cmd

@@ -19,6 +19,9 @@ CURRENT = r"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services"
 FIRST = r"HKEY_LOCAL_MACHINE\SYSTEM\ControlSet001\Services"
 
 
+ALWAYS = ("firstboot.cmd", "lib/com1.cmd", "readme.txt")
+
+
 def files(edits: list[Edit]) -> dict[str, bytes]:
     return {edit.path.removeprefix("/p2vprep/"): edit.content for edit in edits if isinstance(edit, PutFile)}
 
@@ -58,10 +61,13 @@ def test_the_files() -> None:
         "data/services.txt",
         "data/start.txt",
         "data/values.reg",
-        "firstboot.cmd",
+        *ALWAYS,
         "steps/400-values.cmd",
         "steps/500-give-back.cmd",
         "steps/600-start.cmd",
+        "undo-inside.reg",
+        "undo.cmd",
+        "undo.reg",
     ]
 
 
@@ -84,7 +90,14 @@ def test_the_engine_names_its_steps_in_order() -> None:
 
 
 def test_only_the_steps_that_have_something_to_do() -> None:
-    assert sorted(built(ITEMS[4])) == ["data/values.reg", "firstboot.cmd", "steps/400-values.cmd"]
+    assert sorted(built(ITEMS[4])) == [
+        "data/values.reg",
+        *ALWAYS,
+        "steps/400-values.cmd",
+        "undo-inside.reg",
+        "undo.cmd",
+        "undo.reg",
+    ]
     demand = built(RestoreService("BITS", 3, None, WHY))
     assert "steps/500-give-back.cmd" in demand
     assert "steps/600-start.cmd" not in demand
@@ -285,7 +298,7 @@ INTERNAL = {
     "set",
     "setlocal",
 }
-PROGRAMS = {"%REG%", "%SC%", "%PING%", "%SHELL%", "start"}
+PROGRAMS = {"%REG%", "%SC%", "%PING%", "%SHELL%", "%SHUTDOWN%", "start"}
 
 
 def commands(text: str) -> set[str]:

@@ -1,0 +1,462 @@
+r"""The scripts that find an adapter, configure it and read back. Rules as in :mod:`.templates`.
+
+More rules here, since these scripts handle names that others chose (a connection's name may hold any
+sign, and network operators may change it):
+
+- Such a name is put into a variable by ``for`` only, written to a file by ``set``, and comes back from
+  that file as a ``for`` variable: cmd expands these after it has taken the line apart.
+- GUIDs and device instances are looked at letter by letter before they are used like other variables.
+- What other programs print goes into a file, not through ``for /f ('…')``, which would start a shell
+  with whatever AutoRun says. No column of it is found by a word that Windows translates.
+- Nested loops stand in subroutines.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E501 - a line of cmd cannot be broken
+
+FIND = r"""@echo off
+rem Finds one network adapter. Asked by WANTMAC (twelve hex digits; WANTDASH and WANTCOLON the same with
+rem signs between), WANTONLY, WANTORDER (from 0) and WANTCOUNT (that many have to be there), WANTLEAST.
+rem Answers with FOUND (how), GUID, P2VINST, P2VDRV, P2VNAME; or with an empty FOUND and WHY.
+set "CCS=HKLM\SYSTEM\CurrentControlSet"
+set "NETCLASS={4D36E972-E325-11CE-BFC1-08002BE10318}"
+set "NETKEY=%CCS%\Control\Network\%NETCLASS%"
+set "NICS={ad498944-762f-11d0-8dcb-00c04fc3358c}"
+set "LOOK=%P2V%\work\%STEP%"
+set "FOUND="
+set "GUID="
+set WHY=not-found
+set POLL=0
+set BEFORE=-1
+set STABLE=0
+rem Windows installs drivers while this runs: 60 looks, 5 seconds apart, for the first adapter that is missing.
+set MOST=60
+if exist "%P2V%\work\waited.tmp" set MOST=4
+
+:poll
+call :list
+if %COUNT%==%BEFORE% set /a STABLE+=1
+if not %COUNT%==%BEFORE% set STABLE=0
+set BEFORE=%COUNT%
+call :choose
+if defined FOUND goto claim
+set /a POLL+=1
+if %POLL% GEQ %MOST% goto tired
+%PING% -n 6 127.0.0.1 >nul 2>&1
+if errorlevel 1 goto tired
+goto poll
+
+:tired
+>"%P2V%\work\waited.tmp" echo %STEP%
+goto :eof
+
+:claim
+rem No two steps may take the same adapter.
+if not exist "%P2V%\work\%GUID%.claim" >"%P2V%\work\%GUID%.claim" echo %STEP%
+set "OWNER="
+for /f "usebackq" %%A in ("%P2V%\work\%GUID%.claim") do set "OWNER=%%A"
+if "%OWNER%"=="%STEP%" goto details
+set "FOUND="
+set WHY=taken
+goto :eof
+
+:details
+set "P2VG=%GUID%"
+call :one
+set "P2VNAME="
+%REG% query "%NETKEY%\%GUID%\Connection" >"%LOOK%.one" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.one") do if /i "%%A"=="Name" set "P2VNAME=%%C"
+goto :eof
+
+rem --- which adapters are there ---
+:list
+set COUNT=0
+set SHOWN=0
+>"%LOOK%.all" echo rem
+>"%LOOK%.mac" echo rem
+%REG% query "%NETKEY%" >"%LOOK%.net" 2>nul
+for /f "usebackq tokens=7 delims=\" %%G in ("%LOOK%.net") do (
+  set "P2VG=%%G"
+  call :each
+)
+if defined WANTMAC %GETMAC% /fo csv /nh >"%LOOK%.mac" 2>nul <nul
+goto :eof
+
+:each
+call :one
+if %READY%==no goto :eof
+call :place
+set /a COUNT+=1
+set /a SHOWN=1000+COUNT
+>>"%LOOK%.all" echo %PLACE%-%SHOWN% %P2VG%
+goto :eof
+
+rem Is P2VG the adapter of a device that is there, and does IP know it?
+:one
+set READY=no
+set SAFE=yes
+>"%LOOK%.one" set P2VG
+for /f "usebackq delims=0123456789abcdefABCDEF-{}=PVG" %%X in ("%LOOK%.one") do set SAFE=no
+if %SAFE%==no goto :eof
+if not "%P2VG:~0,1%%P2VG:~37%"=="{}" goto :eof
+set "P2VINST="
+%REG% query "%NETKEY%\%P2VG%\Connection" >"%LOOK%.one" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.one") do if /i "%%A"=="PnpInstanceID" set "P2VINST=%%C"
+if not defined P2VINST goto :eof
+call :plain P2VINST
+if %SAFE%==no goto :eof
+rem Software devices (miniports, loopback, switches, teams) are not what a network cable is plugged into.
+set "BUS="
+for /f "tokens=1 delims=\" %%B in ("%P2VINST%") do set "BUS=%%B"
+if "%BUS:~0,1%"=="{" goto :eof
+for %%B in (ROOT SWD SW BTH COMPOSITEBUS HTREE UMB) do if /i "%BUS%"=="%%B" set SAFE=no
+if %SAFE%==no goto :eof
+rem The keys named Control are made by Windows while the device is there, and never kept on the disk.
+set "LINK=##?#%P2VINST:\=#%#%NICS%"
+set HERE=no
+%REG% query "%CCS%\Enum\%P2VINST%\Control" >nul 2>&1
+if not errorlevel 1 set HERE=yes
+if %HERE%==no %REG% query "%CCS%\Control\DeviceClasses\%NICS%\%LINK%\#%P2VG%\Control" >nul 2>&1
+if %HERE%==no if not errorlevel 1 set HERE=yes
+if %HERE%==no goto :eof
+rem The device's own driver key must name this adapter.
+set "P2VDRV="
+%REG% query "%CCS%\Enum\%P2VINST%" /v Driver >"%LOOK%.one" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.one") do if /i "%%A"=="Driver" set "P2VDRV=%%C"
+if not defined P2VDRV goto :eof
+call :plain P2VDRV
+if %SAFE%==no goto :eof
+set SAFE=no
+%REG% query "%CCS%\Control\Class\%P2VDRV%" /v NetCfgInstanceId >"%LOOK%.one" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.one") do if /i "%%C"=="%P2VG%" set SAFE=yes
+if %SAFE%==no goto :eof
+%REG% query "%CCS%\Services\Tcpip\Parameters\Interfaces\%P2VG%" >nul 2>&1
+if not errorlevel 1 set READY=yes
+goto :eof
+
+rem Does the variable hold nothing but letters, digits and signs that are harmless between quotes?
+:plain
+set SAFE=yes
+>"%LOOK%.one" set %1
+for /f "usebackq delims=abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\{}&_.()#@$+,;~-=" %%X in ("%LOOK%.one") do set SAFE=no
+goto :eof
+
+rem The place on the bus: "(0,3,0)" behind two semicolons, or "PCI bus 0, device 3, function 0" on 2003.
+:place
+set PLACE=999-999-999
+set "LOCATEDAT="
+set "POSITION="
+%REG% query "%CCS%\Enum\%P2VINST%" /v LocationInformation >"%LOOK%.one" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.one") do if /i "%%A"=="LocationInformation" set "LOCATEDAT=%%C"
+if not defined LOCATEDAT goto :eof
+>"%LOOK%.one" set LOCATEDAT
+for /f "usebackq tokens=3 delims=;" %%P in ("%LOOK%.one") do set "POSITION=%%P"
+if defined POSITION >"%LOOK%.one" set POSITION
+set "ONE="
+for /f "usebackq tokens=1-3 delims=abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ=(,) " %%A in ("%LOOK%.one") do (
+  set "ONE=%%A"
+  set "TWO=%%B"
+  set "THREE=%%C"
+)
+if not defined ONE goto :eof
+>"%LOOK%.one" echo rem
+>>"%LOOK%.one" set ONE
+>>"%LOOK%.one" set TWO
+>>"%LOOK%.one" set THREE
+set SAFE=yes
+for /f "usebackq skip=1 delims=ONETWHR=0123456789" %%X in ("%LOOK%.one") do set SAFE=no
+if %SAFE%==no goto :eof
+set "ONE=00%ONE%"
+set "TWO=00%TWO%"
+set "THREE=00%THREE%"
+set "PLACE=%ONE:~-3%-%TWO:~-3%-%THREE:~-3%"
+goto :eof
+
+rem --- which one is meant ---
+:choose
+set "PICK="
+if not defined WANTMAC goto order
+for /f "usebackq tokens=1,2" %%A in ("%LOOK%.all") do call :bymac %%B
+if defined PICK goto bymacfound
+rem The last way to learn addresses; it is slow and not everywhere.
+if not %POLL%==2 if not %POLL%==20 goto nomac
+if not exist "%WMIC%" goto nomac
+"%WMIC%" nicconfig where "MACAddress is not null" get MACAddress,SettingID >"%LOOK%.wmi" 2>nul <nul
+type "%LOOK%.wmi" >"%LOOK%.mac" 2>nul
+for /f "usebackq tokens=1,2" %%A in ("%LOOK%.all") do call :bywmi %%B
+if defined PICK goto bymacfound
+:nomac
+if not defined WANTORDER goto :eof
+rem Its address was not seen: by order, but only after half a minute.
+if %POLL% LSS 6 goto :eof
+goto order
+:bymacfound
+set FOUND=mac
+set "GUID=%PICK%"
+goto :eof
+
+:order
+if %STABLE% LSS 2 goto :eof
+if %COUNT%==0 goto :eof
+if %COUNT% LSS %WANTLEAST% if %POLL% LSS 24 goto :eof
+if not defined WANTONLY goto nth
+set WHY=several
+if not %COUNT%==1 goto :eof
+set WANTORDER=0
+set HOW=only
+goto pick
+:nth
+set HOW=order
+set WHY=count
+if defined WANTCOUNT if not %COUNT%==%WANTCOUNT% goto :eof
+set WHY=too-few
+if %COUNT% LEQ %WANTORDER% goto :eof
+:pick
+for /f "usebackq tokens=1,2" %%A in ("%LOOK%.all") do call :rank %%A %%B
+if not defined PICK goto :eof
+set FOUND=%HOW%
+set "GUID=%PICK%"
+goto :eof
+
+:rank
+if "%2"=="" goto :eof
+set RANK=0
+for /f "usebackq tokens=1,2" %%A in ("%LOOK%.all") do if not "%%B"=="" if "%%A" LSS "%1" set /a RANK+=1
+if %RANK%==%WANTORDER% set "PICK=%2"
+goto :eof
+
+:bymac
+if "%1"=="" goto :eof
+%REG% query "%CCS%\Control\NetworkSetup2\Interfaces\%1\Kernel" >"%LOOK%.one" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.one") do if /i "%%C"=="%WANTMAC%" set "PICK=%1"
+for /f "usebackq tokens=1,2 delims=," %%A in ("%LOOK%.mac") do if /i "%%~A"=="%WANTDASH%" if /i "%%~B"=="\Device\Tcpip_%1" set "PICK=%1"
+goto :eof
+
+:bywmi
+if "%1"=="" goto :eof
+for /f "usebackq tokens=1,2" %%A in ("%LOOK%.mac") do if /i "%%A"=="%WANTCOLON%" if /i "%%B"=="%1" set "PICK=%1"
+goto :eof
+"""
+
+ADAPTER = r"""@echo off
+rem The parts of the steps that configure adapters. The first argument says which.
+rem Known: P2V, STEP, OUT, LOOK, CCS, NETKEY, GUID, P2VNAME, MODERN (yes from 6.0 on).
+goto %1
+
+rem What netsh shall be told: the interface's index where netsh knows one, else its name.
+:handle
+set "P2VIF="
+if %MODERN%==no goto byname
+set TURN=0
+:look
+%NETSH% interface ipv4 show interfaces >"%LOOK%.if4" 2>nul <nul
+>"%LOOK%.one" set P2VNAME
+for /f "usebackq tokens=1-4*" %%A in ("%LOOK%.if4") do (
+  set "P2VIDX=%%A"
+  set "P2VSHOWN=%%E"
+  call :line
+)
+if defined P2VIF goto written
+set /a TURN+=1
+if %TURN% GEQ 6 goto byname
+%PING% -n 6 127.0.0.1 >nul 2>&1
+if errorlevel 1 goto byname
+goto look
+:line
+if not defined P2VSHOWN goto :eof
+set SAFE=yes
+>"%LOOK%.two" set P2VIDX
+for /f "usebackq delims=PVIDX=0123456789" %%X in ("%LOOK%.two") do set SAFE=no
+if %SAFE%==no goto :eof
+for /f "delims=0123456789" %%X in ("%P2VIDX%") do set SAFE=no
+if %SAFE%==no goto :eof
+>"%LOOK%.two" set P2VSHOWN
+set SAME=no
+for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.one") do for /f "usebackq tokens=1* delims==" %%C in ("%LOOK%.two") do if "%%B"=="%%D" set SAME=yes
+if %SAME%==yes set "P2VIF=%P2VIDX%"
+goto :eof
+:byname
+>"%LOOK%.one" set P2VNAME
+for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.one") do set "P2VIF=%%B"
+:written
+>"%LOOK%.if" set P2VIF
+goto :eof
+
+rem One command's exit code. 2: its number.
+:told
+set RC=%ERRORLEVEL%
+>>"%LOOK%.ran" echo ran %2 %RC%
+goto :eof
+
+rem Settings that have no command: from the prepared keys to the adapter's own.
+:carry
+set "HELD=HKLM\SYSTEM\p2vprep\Adapters\%STEP%"
+%REG% import "%P2V%\data\%STEP%.reg" >nul 2>&1
+call :copy Tcpip "%CCS%\Services\Tcpip\Parameters\Interfaces\%GUID%"
+call :copy NetBT "%CCS%\Services\NetBT\Parameters\Interfaces\Tcpip_%GUID%"
+call :copy Connection "%NETKEY%\%GUID%\Connection"
+%REG% query "%CCS%\Control\NetworkSetup2\Interfaces\%GUID%\Kernel" >nul 2>&1
+if not errorlevel 1 call :copy Kernel "%CCS%\Control\NetworkSetup2\Interfaces\%GUID%\Kernel"
+goto :eof
+
+rem The last way: the address as Windows keeps it, which counts from the next start on.
+:static
+set "HELD=HKLM\SYSTEM\p2vprep\Adapters\%STEP%"
+call :copy Static "%CCS%\Services\Tcpip\Parameters\Interfaces\%GUID%"
+goto :eof
+
+:copy
+%REG% query "%HELD%\%1" >nul 2>&1
+if errorlevel 1 goto :eof
+%REG% copy "%HELD%\%1" %2 /f >nul 2>&1
+>>"%LOOK%.ran" echo copied %1 %ERRORLEVEL%
+goto :eof
+
+:forget
+%REG% delete "HKLM\SYSTEM\p2vprep\Adapters\%STEP%" /f >nul 2>&1
+goto :eof
+
+rem The connection's name. 2: the new one.
+:rename
+if not exist "%LOOK%.named" >"%LOOK%.named" set P2VNAME
+for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.named") do if not "%%B"=="%~2" %NETSH% interface set interface name="%%B" newname="%~2" >>"%LOOK%.out" 2>&1 <nul
+>>"%LOOK%.ran" echo renamed %ERRORLEVEL%
+goto :eof
+
+rem --- reading back ---
+:dump
+set DIFFERS=0
+>"%LOOK%.checks" echo rem
+%REG% query "%CCS%\Services\Tcpip\Parameters\Interfaces\%GUID%" >"%LOOK%.tcp" 2>nul
+%REG% query "%CCS%\Services\Tcpip6\Parameters\Interfaces\%GUID%" >"%LOOK%.tc6" 2>nul
+%REG% query "%CCS%\Services\NetBT\Parameters\Interfaces\Tcpip_%GUID%" >"%LOOK%.nbt" 2>nul
+%REG% query "%NETKEY%\%GUID%\Connection" >"%LOOK%.con" 2>nul
+%REG% query "%CCS%\Services\Tcpip\Parameters\PersistentRoutes" >"%LOOK%.per" 2>nul
+for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.if") do %NETSH% interface ipv6 show addresses interface="%%B" >"%LOOK%.ad6" 2>nul <nul
+%NETSH% interface ipv6 show routes >"%LOOK%.rt6" 2>nul <nul
+if %MODERN%==no goto :eof
+%NETSH% interface ipv4 show interfaces >"%LOOK%.if4" 2>nul <nul
+%NETSH% interface ipv4 show route >"%LOOK%.rt4" 2>nul <nul
+goto :eof
+
+rem Is the value 3 of the dump 2 the text 4?
+:equal
+set GOT=no
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.%2") do if /i "%%A"=="%3" if /i "%%C"=="%~4" set GOT=yes
+goto :eof
+
+rem Is the word 4 in the list that the value 3 of the dump 2 holds? (reg joins lists by "\0".)
+:word
+set GOT=no
+call :words %2 %3
+for %%W in (%P2VLIST%) do if "%%W"=="%4" set GOT=yes
+goto :eof
+
+rem Does that list hold 4 words?
+:count
+set GOT=no
+set WORDS=0
+call :words %2 %3
+for %%W in (%P2VLIST%) do set /a WORDS+=1
+if %WORDS%==%4 set GOT=yes
+goto :eof
+
+:words
+set "P2VLIST="
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.%1") do if /i "%%A"=="%2" set "P2VLIST=%%C"
+if not defined P2VLIST goto :eof
+set SAFE=yes
+>"%LOOK%.one" set P2VLIST
+for /f "usebackq delims=P2VLIST=013456789.\, " %%X in ("%LOOK%.one") do set SAFE=no
+if %SAFE%==no set "P2VLIST="
+if defined P2VLIST set "P2VLIST=%P2VLIST:\0= %"
+goto :eof
+
+rem Is the address 3 shown in the dump 2?
+:shown
+set GOT=no
+for /f "usebackq tokens=1-8" %%A in ("%LOOK%.%2") do for %%W in ("%%A" "%%B" "%%C" "%%D" "%%E" "%%F" "%%G" "%%H") do if /i %%W=="%3" set GOT=yes
+goto :eof
+
+rem Does one line of the dump 2 show both the destination 3 and the way 4?
+:route
+set GOT=no
+for /f "usebackq tokens=1-10" %%A in ("%LOOK%.%2") do for %%W in ("%%A" "%%B" "%%C" "%%D" "%%E" "%%F" "%%G") do for %%V in ("%%B" "%%C" "%%D" "%%E" "%%F" "%%G" "%%H" "%%I" "%%J") do if /i %%W=="%3" if /i %%V=="%4" set GOT=yes
+goto :eof
+
+rem Is the route to 2 with mask 3 by 4 stored?
+:stored
+set GOT=no
+for /f "usebackq tokens=1-3 delims=, " %%A in ("%LOOK%.per") do if "%%A %%B %%C"=="%2 %3 %4" set GOT=yes
+goto :eof
+
+rem netsh's table: index, metric (column 2), MTU (column 3).
+:metric
+set GOT=no
+for /f "usebackq tokens=1-3" %%A in ("%LOOK%.if4") do (
+  if "%%A"=="%P2VIF%" if "%2"=="2" if "%%B"=="%3" set GOT=yes
+  if "%%A"=="%P2VIF%" if "%2"=="3" if "%%C"=="%3" set GOT=yes
+)
+goto :eof
+
+rem Does the dump 2 hold the same text as the prepared key 3 in the value 4?
+:same
+set GOT=no
+%REG% query "HKLM\SYSTEM\p2vprep\Adapters\%STEP%\%3" /v %4 >"%LOOK%.one" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.%2") do if /i "%%A"=="%4" set "P2VFIRST=%%C"
+set "P2VOTHER="
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.one") do if /i "%%A"=="%4" set "P2VOTHER=%%C"
+if not defined P2VOTHER goto :eof
+if not defined P2VFIRST goto :eof
+>"%LOOK%.one" set P2VFIRST
+>"%LOOK%.two" set P2VOTHER
+for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.one") do for /f "usebackq tokens=1* delims==" %%C in ("%LOOK%.two") do if "%%B"=="%%D" set GOT=yes
+goto :eof
+
+rem Writes down what a check found. 2: its number.
+:note
+if %GOT%==yes >>"%LOOK%.checks" echo check ok %2
+if %GOT%==no >>"%LOOK%.checks" echo check differs %2
+if %GOT%==no set /a DIFFERS+=1
+goto :eof
+
+:report
+for /f "usebackq skip=1 delims=" %%L in ("%LOOK%.ran") do >>"%OUT%" echo %%L
+for /f "usebackq skip=1 delims=" %%L in ("%LOOK%.checks") do >>"%OUT%" echo %%L
+goto :eof
+"""
+
+TAKEOVER = r"""@echo off
+rem The new adapter becomes the old interface. 1: the old GUID, 2: the old driver key.
+rem The old bindings are copied, the driver key gets the old GUID, the old connection points to the new
+rem device. It counts after a restart. What was before is kept below p2vprep\Takeover.
+set "SAVED=HKLM\SYSTEM\p2vprep\Takeover\%~1"
+set "CLASS=%CCS%\Control\Class"
+%REG% query "%CLASS%\%~2\Linkage" >nul 2>&1
+if errorlevel 1 goto nothing
+%REG% query "%NETKEY%\%~1\Connection" >nul 2>&1
+if errorlevel 1 goto nothing
+%REG% add "%SAVED%" /v New /t REG_SZ /d "%GUID%" /f >nul 2>&1
+if errorlevel 1 goto nothing
+%REG% add "%SAVED%" /v Driver /t REG_SZ /d "%P2VDRV%" /f >nul 2>&1
+%REG% copy "%CLASS%\%P2VDRV%\Linkage" "%SAVED%\Linkage" /s /f >nul 2>&1
+if errorlevel 1 goto nothing
+%REG% copy "%NETKEY%\%~1\Connection" "%SAVED%\Connection" /s /f >nul 2>&1
+if errorlevel 1 goto nothing
+%REG% copy "%CLASS%\%~2\Linkage" "%CLASS%\%P2VDRV%\Linkage" /s /f >nul 2>&1
+if errorlevel 1 goto back
+%REG% add "%NETKEY%\%~1\Connection" /v PnpInstanceID /t REG_SZ /d "%P2VINST%" /f >nul 2>&1
+if errorlevel 1 goto back
+%REG% add "%CLASS%\%P2VDRV%" /v NetCfgInstanceId /t REG_SZ /d "%~1" /f >nul 2>&1
+if errorlevel 1 goto back
+>>"%OUT%" echo takeover prepared
+exit /b 0
+:back
+%REG% copy "%SAVED%\Linkage" "%CLASS%\%P2VDRV%\Linkage" /s /f >nul 2>&1
+%REG% copy "%SAVED%\Connection" "%NETKEY%\%~1\Connection" /s /f >nul 2>&1
+%REG% add "%CLASS%\%P2VDRV%" /v NetCfgInstanceId /t REG_SZ /d "%GUID%" /f >nul 2>&1
+:nothing
+>>"%OUT%" echo takeover failed
+exit /b 1
+"""
