@@ -29,7 +29,9 @@ from p2vprep.core.model import (
     Skip,
     WindowsVersion,
 )
-from p2vprep.core.network import Address, InterfaceConfig
+from p2vprep.core.netresolve import kept_adapters, named_adapters
+from p2vprep.core.network import Address, Network
+from p2vprep.core.oldadapters import OldAdapters
 from p2vprep.core.profiles import Setting
 from p2vprep.core.registry import Hive, Key, find, fold
 from p2vprep.core.rules.context import RuleContext
@@ -89,39 +91,74 @@ class _Scene:
 
 
 def _look(context: RuleContext, root: Key) -> _Scene:
+    document = _Document.of(context)
+    adapters = context.control_set.adapters
     gone: list[Gone] = []
     findings: list[RuleYield] = []
     untold: list[tuple[Adapter, str]] = []
-    adapters = context.control_set.adapters
-    for adapter in adapters:
+    for adapter in (*adapters, *_leftovers(context, root)):
         expected = after_move(adapter, context.choices.hypervisors)
         if adapter.kind not in {"physical", "unknown"} or expected.ghost is False:
             continue
-        if _said_to_stay(context, adapter):
-            continue
-        if expected.ghost is None:
-            if not any(_meant(adapter, words) for _interface, words in _sources(context)):
+        if fold(adapter.guid) in document.kept:
+            findings.append(Skip(NAME, adapter.name or adapter.guid, "the network document wants it to stay"))
+        elif expected.ghost is None:
+            if fold(adapter.guid) not in document.named:
                 untold.append((adapter, expected.why))
-        elif _taken_over(context, adapter):
-            findings.append(Skip(NAME, adapter.name or adapter.guid, "a new adapter takes its place whole"))
         else:
             gone.append(Gone(adapter, expected.why))
-    gone += [Gone(_leftover(root, one), "no device belongs to it") for one in _leftovers(context)]
     guids = {one.guid for one in gone}
-    teams = read_teams(context.system, context.control_set.name, adapters)
+    teams = [
+        team
+        for team in read_teams(context.system, context.control_set.name, adapters)
+        if fold(team.adapter.guid) not in document.kept
+    ]
     lost = [Gone(team.adapter, "all its members are") for team in teams if _lost(team, guids)]
-    lost = [one for one in lost if not _taken_over(context, one.adapter)]
     findings += _untold(untold)
-    findings += _teams(context, teams, guids)
-    findings += _given_up(context, [*gone, *lost])
+    findings += _teams(teams, guids)
+    findings += _given_up([*gone, *lost], document)
     away = guids | {one.guid for one in lost}
-    staying = tuple(
-        address
-        for adapter in adapters
-        if fold(adapter.guid) not in away
-        for address in _networks(context, adapter)
-    )
-    return _Scene(tuple(gone), tuple(lost), staying, tuple(findings))
+    staying = [one for one in adapters if fold(one.guid) not in away or fold(one.guid) in document.named]
+    networks = [address for one in staying for address in _networks(context, one)]
+    return _Scene(tuple(gone), tuple(lost), (*networks, *document.networks), tuple(findings))
+
+
+@dataclass(frozen=True)
+class _Document:
+    """What the network document says of old adapters."""
+
+    named: frozenset[str] = frozenset()
+    """Those whose part another takes, as folded GUIDs."""
+    kept: frozenset[str] = frozenset()
+    """Those that stay, or whose GUID another takes: they must stay as they are."""
+    networks: tuple[IPv4Interface, ...] = ()
+    """The networks of those, and of the new adapters."""
+    hops: frozenset[Address] = frozenset()
+    """All gateways it names."""
+    addresses: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, context: RuleContext) -> _Document:
+        network = context.wishes.network
+        if network is None:
+            return cls()
+        past = OldAdapters(context.facts.boot, context.system)
+        named, kept = named_adapters(network, past), kept_adapters(network, past)
+        old = [past.configuration(one) for one in (*named.values(), *kept.values())]
+        configs = [*network.interfaces, *(one.config for one in old)]
+        addresses = [address for config in configs for address in config.addresses]
+        return cls(
+            named=frozenset(named),
+            kept=frozenset(kept),
+            networks=tuple(address for address in addresses if isinstance(address, IPv4Interface)),
+            hops=_hops(network),
+            addresses=frozenset(str(address) for one in network.interfaces for address in one.addresses),
+        )
+
+
+def _hops(network: Network) -> frozenset[Address]:
+    gateways = {gateway.via for interface in network.interfaces for gateway in interface.gateways}
+    return frozenset(gateways | {route.via for one in network.interfaces for route in one.routes})
 
 
 def _networks(context: RuleContext, adapter: Adapter) -> tuple[IPv4Interface, ...]:
@@ -129,11 +166,13 @@ def _networks(context: RuleContext, adapter: Adapter) -> tuple[IPv4Interface, ..
     return tuple(address for address in config.addresses if isinstance(address, IPv4Interface))
 
 
-def _leftovers(context: RuleContext) -> Iterator[Interface]:
+def _leftovers(context: RuleContext, root: Key) -> Iterator[Adapter]:
     """Interfaces with fixed addresses to which neither a device nor a class instance belongs."""
     for interface in context.control_set.interfaces:
         if interface.owner == "none" and interface.addresses:
-            yield interface
+            adapter = _leftover(root, interface)
+            if _networks(context, adapter):
+                yield adapter
 
 
 def _leftover(root: Key, interface: Interface) -> Adapter:
@@ -165,31 +204,6 @@ def _lost(team: Team, gone: set[str]) -> bool:
     return bool(team.members) and team.members <= gone
 
 
-def _meant(adapter: Adapter, words: str | None) -> bool:
-    """Whether a document's name or GUID means this adapter."""
-    return words is not None and fold(words) in {fold(adapter.name), fold(adapter.guid)} - {""}
-
-
-def _sources(context: RuleContext) -> Iterator[tuple[InterfaceConfig, str]]:
-    """The interfaces of the network document with the old adapters they name."""
-    if context.wishes.network is not None:
-        for interface in context.wishes.network.interfaces:
-            for words in (interface.carry_over, interface.match.replaces):
-                if words is not None:
-                    yield interface, words
-
-
-def _said_to_stay(context: RuleContext, adapter: Adapter) -> bool:
-    """Whether the network document says that this very adapter is still there afterwards."""
-    network = context.wishes.network
-    return network is not None and any(_meant(adapter, one.match.stays) for one in network.interfaces)
-
-
-def _taken_over(context: RuleContext, adapter: Adapter) -> bool:
-    """Whether a new adapter shall take this one's GUID: then everything of it must stay as it is."""
-    return any(interface.takeover and _meant(adapter, words) for interface, words in _sources(context))
-
-
 # --- findings ----------------------------------------------------------------------------------
 
 
@@ -206,11 +220,9 @@ def _untold(untold: list[tuple[Adapter, str]]) -> Iterator[Hazard]:
         )
 
 
-def _teams(context: RuleContext, teams: Iterable[Team], gone: set[str]) -> Iterator[Hazard]:
+def _teams(teams: Iterable[Team], gone: set[str]) -> Iterator[Hazard]:
     for team in teams:
         name = team.adapter.name or team.adapter.guid
-        if _taken_over(context, team.adapter):
-            continue
         if _lost(team, gone):
             yield Hazard(
                 "team-lost",
@@ -229,18 +241,12 @@ def _teams(context: RuleContext, teams: Iterable[Team], gone: set[str]) -> Itera
             )
 
 
-def _given_up(context: RuleContext, gone: Iterable[Gone]) -> Iterator[Hazard]:
+def _given_up(gone: Iterable[Gone], document: _Document) -> Iterator[Hazard]:
     """Fixed addresses that nothing in the network document takes over."""
-    carried = [words for _interface, words in _sources(context)]
-    wanted = {
-        str(address)
-        for interface in (context.wishes.network.interfaces if context.wishes.network else ())
-        for address in interface.addresses
-    }
     lost = [
         one
         for one in gone
-        if set(one.adapter.addresses) - wanted and not any(_meant(one.adapter, words) for words in carried)
+        if set(one.adapter.addresses) - document.addresses and one.guid not in document.named
     ]
     if lost:
         yield Hazard(
@@ -262,21 +268,11 @@ def _neutralise(
     for one in (*gone, *scene.teams):
         yield from neutralise(root, one, taken)
     networks = tuple(
-        address
-        for one in (*scene.gone, *scene.teams)
-        if not any(_meant(one.adapter, words) for _interface, words in _sources(context))
-        for address in _networks(context, one.adapter)
+        address for one in (*scene.gone, *scene.teams) for address in _networks(context, one.adapter)
     )
-    yield from drop_routes(root, networks, scene.staying, _wanted_hops(context))
+    yield from drop_routes(root, networks, scene.staying, _Document.of(context).hops)
     guids = frozenset(one.guid for one in gone)
     yield from take_out(binding_keys(root, teams=False), guids, NAME, _WHY_BINDINGS)
-
-
-def _wanted_hops(context: RuleContext) -> frozenset[Address]:
-    """The gateways that the network document names."""
-    interfaces = context.wishes.network.interfaces if context.wishes.network else ()
-    gateways = {gateway.via for interface in interfaces for gateway in interface.gateways}
-    return frozenset(gateways | {route.via for interface in interfaces for route in interface.routes})
 
 
 def _remove(context: RuleContext, gone: tuple[Gone, ...]) -> Iterator[RuleYield]:

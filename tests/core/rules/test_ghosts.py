@@ -419,7 +419,7 @@ def test_what_is_carried_over_is_not_told_as_lost_and_keeps_its_routes() -> None
     host = server(VERSIONS["2016"])
     plan = plan_for(host, host.build(), "neutralise", document(carry_over="production"))
     assert "addresses-given-up" not in codes(plan)
-    assert "PersistentRoutes" not in str(values(plan))
+    assert not [change for change in mine(plan) if "PersistentRoutes" in change.key]
     assert "Connection: Name" in values(plan)
 
 
@@ -439,6 +439,13 @@ def test_an_adapter_whose_place_is_taken_whole_is_left_as_it_is() -> None:
     for choice in (None, "remove"):
         plan = plan_for(host, host.build(), choice, network)
         assert mine(plan) == []
+        assert [skip.subject for skip in plan.skips if skip.rule == "ghosts"] == ["Production"]
+
+
+def test_an_adapter_that_the_document_wants_to_stay_is_left_as_it_is() -> None:
+    host = server(VERSIONS["2016"])
+    network = Network((InterfaceConfig(match=Match(stays="Production"), dhcp=True),))
+    assert mine(plan_for(host, host.build(), "remove", network)) == []
 
 
 def test_routes_in_a_network_that_stays_stay() -> None:
