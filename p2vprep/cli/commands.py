@@ -153,13 +153,13 @@ def apply(
 
     def work(output: Output, sink: Sink) -> ExitStatus:
         if not yes:
-            _require_somebody_to_ask(output)
+            require_somebody_to_ask(output)
         if plan_file is not None:
             _refuse_shaping(click.get_current_context())
 
         def approve(planned: Plan) -> bool:
             output.show(plan_view(planned, verbose=output.verbose))
-            return yes or _agreed()
+            return yes or agreed()
 
         applied = engine.apply(
             images, to_options(given), sink, plan_file=plan_file, output=output_image, approve=approve
@@ -172,7 +172,7 @@ def apply(
     run(_output(given), work)
 
 
-def _agreed() -> bool:
+def agreed() -> bool:
     """What the person at the terminal answers; all but a yes is a no, also the end of the input."""
     click.echo("Apply this plan? [y/N]: ", nl=False, err=True)
     # Waiting in short turns: a signal that comes just before a wait would else be obeyed only after it.
@@ -181,7 +181,7 @@ def _agreed() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _require_somebody_to_ask(output: Output) -> None:
+def require_somebody_to_ask(output: Output) -> None:
     """Raises UsageError where apply could not ask: without a terminal, or with --json."""
     if output.as_json or sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(
@@ -206,6 +206,8 @@ def _refuse_shaping(context: click.Context) -> None:
         "add_files",
         "first_boot_steps",
         "virtio_win",
+        "edits_files",
+        "only_edits",
     )
     given = click.core.ParameterSource.COMMANDLINE
     for parameter in context.command.params:

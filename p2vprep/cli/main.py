@@ -13,9 +13,17 @@ from p2vprep.cli.output import Output
 from p2vprep.errors import ExitStatus, UsageError
 
 LATE = {
+    "adapters": ("p2vprep.cli.hand_looks", "adapters"),
+    "autoruns": ("p2vprep.cli.hand_looks", "autoruns"),
     "completion": ("p2vprep.cli.completion", "completion"),
     "console": ("p2vprep.cli.console_command", "console"),
+    "drivers": ("p2vprep.cli.hand_commands", "drivers"),
+    "events": ("p2vprep.cli.hand_looks", "events"),
+    "files": ("p2vprep.cli.hand_looks", "files"),
     "profile": ("p2vprep.cli.profile_commands", "profile"),
+    "registry": ("p2vprep.cli.hand_commands", "registry"),
+    "services": ("p2vprep.cli.hand_commands", "services"),
+    "wave": ("p2vprep.cli.wave_commands", "wave"),
 }
 """Commands that are loaded only when asked for, since that takes a while: module and attribute by name."""
 

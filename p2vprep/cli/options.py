@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,6 +131,15 @@ def plan_options(function: Command) -> Command:
             help="virtio drivers for a KVM target, from a virtio-win folder or ISO.",
         ),
         click.option(
+            "--edits",
+            "edits_files",
+            multiple=True,
+            type=click.Path(path_type=Path, dir_okay=False, exists=True),
+            metavar="FILE",
+            help="Make these edits as well, collected by hand with --plan-only -o FILE. Repeatable.",
+        ),
+        click.option("--only-edits", is_flag=True, help="Make the edits of --edits and nothing else."),
+        click.option(
             "--control-sets",
             type=click.Choice(["auto", "boot", "all"]),
             default=AUTO,
@@ -168,7 +178,7 @@ def to_options(given: dict[str, Any]) -> Options:
                 f"--set gives {key} two values, {settings[key]!r} and {value!r}", code="bad-setting"
             )
     stages = tuple(given.get("stages") or (DEFAULT_STAGE,))
-    return Options(
+    options = Options(
         sources=_without_none(tuple(given.get("sources") or (AUTO,))),
         targets=_without_none(tuple(given.get("targets", ()))),
         stages=_without_none(stages),
@@ -186,6 +196,20 @@ def to_options(given: dict[str, Any]) -> Options:
         profile_dirs=tuple(given.get("profile_dirs", ())),
         accelerator=given.get("accelerator", AUTO),
     )
+    return _with_edits(options, given)
+
+
+def _with_edits(options: Options, given: dict[str, Any]) -> Options:
+    """The options with edits collected by hand. Raises UsageError and DocumentError."""
+    files, alone = given.get("edits_files", ()), given.get("only_edits", False)
+    if not files and not alone:
+        return options
+    if not files:
+        raise UsageError("--only-edits needs edits; name them with --edits", code="no-edits")
+    from p2vprep.engine import byhand
+
+    edits = tuple(edit for path in files for edit in byhand.load_edits(path))
+    return byhand.by_hand(options, edits) if alone else replace(options, edits=edits)
 
 
 def read_network(path: Path | None) -> Network | None:

@@ -223,10 +223,10 @@ def parse(document: bytes | str, source: str = ".reg text") -> tuple[Section, ..
     DocumentError; its subject is ``source:line``.
     """
     text = decode(document) if isinstance(document, bytes) else document
-    return _Parser(text, source).sections()
+    return Parser(text, source).sections()
 
 
-class _Parser:
+class Parser:
     """Reads line by line; ``number`` is the line read last, from 1."""
 
     def __init__(self, text: str, source: str) -> None:

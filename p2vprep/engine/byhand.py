@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from p2vprep.core.documents import edits as edits_document
 from p2vprep.core.hand import places
 from p2vprep.core.hand.making import (
     file_edits,
@@ -35,7 +36,7 @@ from p2vprep.engine.machine import Machine, load_hive
 from p2vprep.engine.operations import Approve
 from p2vprep.engine.options import Options
 from p2vprep.engine.results import Applied, Planned
-from p2vprep.errors import CannotOpenError, UsageError
+from p2vprep.errors import CannotOpenError, DocumentError, UsageError
 from p2vprep.events import Sink
 from p2vprep.profile_store import ProfileStore
 
@@ -48,6 +49,7 @@ __all__ = [
     "file_edits",
     "key_deletion",
     "key_edits",
+    "load_edits",
     "plan_edits",
     "service_edits",
     "value_deletion",
@@ -66,6 +68,8 @@ class Entry:
 
 FILE_LIMIT = 256 << 20
 """A guest file of more bytes is not read whole."""
+EDITS_LIMIT = 64 << 20
+"""A document of edits is never longer (bytes)."""
 
 
 def by_hand(options: Options, edits: Sequence[Edit]) -> Options:
@@ -110,6 +114,19 @@ def apply_edits(
     ``approve`` is asked with the plan before anything is edited.
     """
     return operations.apply(paths, by_hand(options, edits), sink, approve=approve)
+
+
+def load_edits(path: Path) -> tuple[Edit, ...]:
+    """Edits collected in a file. Raises DocumentError, UsageError where it cannot be read."""
+    try:
+        if path.stat().st_size > EDITS_LIMIT:
+            raise DocumentError("it is too large for a document of edits", subject=str(path))
+        text = path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise UsageError(f"the edits cannot be read: {problem.strerror}", subject=str(path)) from problem
+    except UnicodeDecodeError as problem:
+        raise DocumentError("the edits are not UTF-8 text", subject=str(path)) from problem
+    return edits_document.from_document(text, str(path))
 
 
 class Browser:
@@ -194,6 +211,10 @@ class Browser:
         """
         found = self._machine.files.entries(guest_path(path))
         return tuple(Entry(name, what.kind, what.size if what.kind == "file" else 0) for name, what in found)
+
+    def exists(self, path: str) -> bool:
+        """Whether anything is at a path of the Windows volume. Raises UsageError as :meth:`list_dir`."""
+        return self._machine.files.find(guest_path(path)) is not None
 
     def read_file(self, path: str, limit: int = FILE_LIMIT) -> bytes:
         """A whole file of the Windows volume. Raises as :meth:`list_dir`, and beyond ``limit`` bytes."""

@@ -123,7 +123,7 @@ def test_edits_of_every_hive_go_through_one_transaction(machine: Path) -> None:
         assert browser.key(r"HKLM\SOFTWARE\Contoso").value("Site") == Data.sz("Leipzig")
         assert browser.key(rf"HKU\Anna\{RUN}").value("HPTray") is None
         assert browser.key(r"HKU\.DEFAULT\Control Panel\Desktop").value("ScreenSaveActive") == Data.sz("0")
-        assert browser.key(r"HKLM\SYSTEM\CurrentControlSet\Control\Contoso")
+        assert browser.key(r"HKLM\SYSTEM\CurrentControlSet\Control\Contoso").name == "Contoso"
         assert browser.read_file("/Tools/new.txt") == b"new"
         service = next(one for one in browser.facts.boot.services if one.name == "CqMgServ")
         assert service.start_name == "disabled"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,30 @@ _KINDS: dict[str, tuple[type[Edit], dict[str, type]]] = {
     "put-file": (PutFile, {"path": str, "content": str, "rule": str, "why": str, "locked": bool}),
     "delete-file": (DeleteFile, {"path": str, "rule": str, "why": str}),
 }
+
+
+SCHEMA = "p2vprep.edits/1"
+
+
+def to_document(edits: Sequence[Edit]) -> dict[str, object]:
+    """The document ``p2vprep.edits/1``: edits collected by hand, in their order."""
+    return {"schema": SCHEMA, "edits": to_plain(edits)}
+
+
+def from_document(text: str, source: str) -> tuple[Edit, ...]:
+    """The inverse of :func:`to_document`, from JSON. Raises DocumentError naming ``source``."""
+    try:
+        document = json.loads(text)
+    except ValueError as problem:
+        raise DocumentError(f"it is not JSON: {problem}", subject=source) from problem
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise DocumentError(f"it is no document of edits ({SCHEMA})", subject=source)
+    if set(document) != {"schema", "edits"}:
+        raise DocumentError("a document of edits has exactly schema and edits", subject=source)
+    try:
+        return from_plain(document["edits"])
+    except DocumentError as problem:
+        raise DocumentError(problem.message, subject=source) from problem
 
 
 def to_plain(edits: Sequence[Edit]) -> list[dict[str, Any]]:

@@ -168,10 +168,14 @@ def _origin(service: Service, provider: _Provider | None) -> tuple[str, bool | N
 
 
 def _in_system(service: Service) -> bool:
-    """Whether its program lies in a folder of Windows; a driver without a path lies in System32\\drivers."""
+    """As :func:`in_windows`; a driver without a path lies in System32\\drivers."""
     program = service.service_dll or service.image_path
-    unplaced = _BARE.fullmatch(program) if program else service.kind == "driver"
-    return bool(_IN_SYSTEM.match(program) or unplaced)
+    return in_windows(program) if program else service.kind == "driver"
+
+
+def in_windows(program: str) -> bool:
+    """Whether a program lies in a folder of Windows, or is named without any folder."""
+    return bool(_IN_SYSTEM.match(program) or _BARE.fullmatch(program))
 
 
 def counted(found: Iterable[Row]) -> str:

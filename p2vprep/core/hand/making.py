@@ -139,10 +139,15 @@ def _writable(path: str) -> places.Place:
     place = places.parse(path)
     if not split(place.key):
         raise UsageError("the root of a hive is never edited", code="bad-registry-path", subject=path)
+    refuse_read_only(place, path)
+    return place
+
+
+def refuse_read_only(place: places.Place, subject: str) -> None:
+    """Raises RefusedError ``hive-read-only`` for a place in SAM or SECURITY."""
     if place.hive in places.READ_ONLY:
         raise RefusedError(
             f"{place.hive} holds accounts and secrets; it is read and never edited",
             code="hive-read-only",
-            subject=path,
+            subject=subject,
         )
-    return place
