@@ -13,7 +13,7 @@ from pathlib import Path
 from p2vprep.core.documents.profile import Profile, ProfileKind, load
 from p2vprep.core.profiles import ResolvedProfile, resolve
 from p2vprep.errors import DocumentError, UsageError
-from p2vprep.profile_files import no_folder, profile_files, shipped_folder, unknown
+from p2vprep.profile_files import all_folders, profile_files, unknown
 
 _LARGEST = 4 * 1024 * 1024
 
@@ -22,7 +22,7 @@ class ProfileStore:
     """Profiles by name. A file is read when its profile is first asked for."""
 
     def __init__(self, folders: Sequence[Path] = (), *, shipped: Path | None = None) -> None:
-        """Looks through the shipped profiles and the user's folders.
+        """Looks through the shipped profiles, the user's own folder and those given.
 
         Raises DocumentError where two files carry one name (a user's profile
         extends a shipped one under a name of its own), UsageError for a folder
@@ -31,9 +31,7 @@ class ProfileStore:
         self._files: dict[str, Path] = {}
         self._kinds: dict[str, ProfileKind | None] = {}
         self._read: dict[str, Profile] = {}
-        for folder in (shipped or shipped_folder(), *folders):
-            if not folder.is_dir():
-                raise no_folder(folder)
+        for folder in all_folders(folders, shipped):
             for path, kind in profile_files(folder):
                 self._add(path, kind)
 
