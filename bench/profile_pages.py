@@ -10,12 +10,15 @@ from pathlib import Path
 
 from p2vprep.core.documents.actions import (
     Action,
+    BootPathTarget,
     DisableTarget,
+    DriverTarget,
     FilterTarget,
     FirstBootTarget,
     ParkTarget,
     ServiceTarget,
     UninstallTarget,
+    WarnTarget,
     When,
 )
 from p2vprep.core.documents.profile import Detect, off_by_default
@@ -76,6 +79,9 @@ def _index(profiles: tuple[ResolvedProfile, ...]) -> Iterator[str]:
 def _page(profile: ResolvedProfile, document: str) -> Iterator[str]:
     yield from (_NOTE, "", f"# {profile.name}", "", f"{profile.summary}.", "")
     yield f"Kind: {profile.kind}. Version: {profile.version}."
+    if profile.hypervisors:
+        whose = "Guest of" if profile.kind == "source" else "Keeps the guest tools of"
+        yield f"{whose}: {', '.join(profile.hypervisors)}."
     yield from ("", "```text", *_head(document), "```")
     yield from _detect(profile.detect)
     if profile.settings:
@@ -125,6 +131,8 @@ def _detect(wanted: Detect) -> Iterator[str]:
     if given:
         yield from ("", "## How it is found", "")
         yield from (f"- {title}: {_names(names)}" for title, names in given.items())
+    if wanted.enough != Detect().enough:
+        yield f"- enough: {wanted.enough} point{'s' if wanted.enough > 1 else ''}"
 
 
 def what(action: Action) -> str:
@@ -137,8 +145,27 @@ def what(action: Action) -> str:
         return f"{kind} programs {_names(target.products)}"
     if isinstance(target, FirstBootTarget):
         return f"{kind} {_names(target.commands)}"
+    if isinstance(target, BootPathTarget):
+        return f"{kind} {_cell(target.controller)} by {_names(target.drivers)}{_for_windows(target)}"
+    if isinstance(target, WarnTarget):
+        return f"{kind} {_code(target.code)}{_looked_for(target)}"
     fields: Mapping[str, object] = target.model_dump(by_alias=True, exclude_defaults=True)
     return f"{kind} " + ", ".join(f"{name} {_code(str(held))}" for name, held in fields.items())
+
+
+def _for_windows(target: BootPathTarget) -> str:
+    parts = [f"Windows {_code(one)}" for one in target.windows]
+    parts += [" or ".join(target.architecture)] if target.architecture else []
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _looked_for(target: WarnTarget) -> str:
+    parts = []
+    if target.services is not None:
+        parts.append(f"{_names(target.services.names)}{_narrowed(target.services)}")
+    parts += [f"devices {_names(target.devices)}"] if target.devices else []
+    parts += [f"programs {_names(target.products)}"] if target.products else []
+    return f" where there is {', '.join(parts)}" if parts else ""
 
 
 def _narrowed(target: ServiceTarget) -> str:
@@ -151,6 +178,9 @@ def _narrowed(target: ServiceTarget) -> str:
         parts.append("also where it starts with Windows")
     if isinstance(target, ParkTarget) and target.start != "auto":
         parts.append(f"rests at {target.start}")
+    if isinstance(target, DriverTarget):
+        parts += [f"starts at {target.start}"] if target.start != "boot" else []
+        parts += [f"before Vista for {_names(target.devices)}"] if target.devices else []
     if isinstance(target, FilterTarget):
         parts += [target.position] if target.position else []
         parts += [f"classes {_names(target.classes)}"] if target.classes else []
@@ -168,6 +198,7 @@ def conditions(when: When) -> str:
     parts += [f"without key {_names(when.key_missing)}"] if when.key_missing else []
     if when.domain_member is not None:
         parts.append("domain members" if when.domain_member else "outside a domain")
+    parts += [" or ".join(when.architecture)] if when.architecture else []
     return "; ".join(parts)
 
 

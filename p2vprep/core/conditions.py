@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from p2vprep.core.documents.actions import (
     ANY_CONTROL_SET,
     Action,
+    BootPathTarget,
     DriverTarget,
     FilterTarget,
     KeyDeleteTarget,
     ServiceTarget,
     UninstallTarget,
     ValueDeleteTarget,
+    ValueTarget,
     WarnTarget,
     When,
 )
@@ -120,15 +122,20 @@ def warned_of(target: WarnTarget, facts: Facts, control_set: ControlSet) -> tupl
 
 
 def finds_something(action: Action, facts: Facts, control_set: ControlSet, hives: Mapping[str, Hive]) -> bool:
-    """Whether what an action removes is there; True where it adds something or where it cannot be told."""
+    """Whether an action that does not apply would have found something to do; True where it cannot be told.
+
+    What only tells something is no news where it does not apply.
+    """
     target = action.target
     if isinstance(target, FilterTarget):
         listed = {name for found in control_set.filters for name in found.names}
         return any(name_matches(pattern, name) for pattern in target.names for name in listed)
     if isinstance(target, DriverTarget):
         return any(fits(target, service) for service in targets(target, control_set))
-    if isinstance(target, WarnTarget):
-        return bool(warned_of(target, facts, control_set))
+    if isinstance(target, WarnTarget | BootPathTarget):
+        return False
+    if isinstance(target, ValueTarget) and not target.create and target.hive in hives:
+        return find(hives[target.hive], key_in_set(target.key, control_set.name)) is not None
     if isinstance(target, UninstallTarget):
         return "SOFTWARE" not in hives or any(
             regex(pattern).search(product.display_name)

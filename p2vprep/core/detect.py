@@ -4,8 +4,8 @@ Points: a service whose name belongs to one vendor counts 2 (its agents are
 there, whatever the machine is), a driver 1 (drivers travel with images), a
 BIOS string 3, an installed program 2, PCI devices of the maker's boards 1, or
 2 where there are several; devices that only such a machine has count the same.
-From two points on a profile is used by ``auto``; using one is harmless where
-nothing of it is found.
+From two points on a profile is used by ``auto`` (some ask for fewer, see
+``detect.enough``); using one is harmless where nothing of it is found.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ class Detection:
     words: str
     hypervisors: tuple[str, ...] = ()
     """Whose guest a disk of this source was."""
+    enough: int = THRESHOLD
 
     @property
     def applies(self) -> bool:
         """Whether ``--source auto`` uses the profile."""
-        return self.strength >= THRESHOLD
+        return self.strength >= self.enough
 
 
 def detect(profiles: Iterable[ResolvedProfile], facts: Facts) -> tuple[Detection, ...]:
@@ -75,12 +76,13 @@ def _detection(profile: ResolvedProfile, evidence: tuple[Evidence, ...]) -> Dete
     for kind in ("pci", "device"):
         strength += min(sum(found.kind == kind for found in evidence), _STRONG)
     words = _words(profile, strength, evidence)
-    return Detection(profile.name, strength, evidence, words, profile.hypervisors)
+    return Detection(profile.name, strength, evidence, words, profile.hypervisors, profile.detect.enough)
 
 
 def _words(profile: ResolvedProfile, strength: int, evidence: Sequence[Evidence]) -> str:
     """``hpe-proliant: sure (services CqMgHost, sysdown; BIOS string …)``."""
-    sureness = "sure" if strength >= _SURE else "likely" if strength >= THRESHOLD else "a hint only"
+    enough = profile.detect.enough
+    sureness = "sure" if strength >= _SURE else "likely" if strength >= enough else "a hint only"
     kinds = {
         "service": "services",
         "driver": "drivers",

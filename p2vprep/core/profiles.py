@@ -105,10 +105,13 @@ def _lineage(profile: Profile, lookup: Callable[[str], Profile], above: tuple[st
 
 def _merged_detect(parts: Iterable[Detect]) -> Detect:
     merged: dict[str, dict[str, None]] = {}
+    enough = Detect().enough
     for part in parts:
-        for field_name in Detect.model_fields:
+        for field_name in Detect.model_fields.keys() - {"enough"}:
             merged.setdefault(field_name, {}).update(dict.fromkeys(getattr(part, field_name)))
-    return Detect(**{name: tuple(values) for name, values in merged.items()})
+        if "enough" in part.model_fields_set:
+            enough = part.enough
+    return Detect(enough=enough, **{name: tuple(values) for name, values in merged.items()})
 
 
 # --- settings and parameters -------------------------------------------------------------------

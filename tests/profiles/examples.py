@@ -105,6 +105,45 @@ ISOLATED_FIRST_BOOT = tuple(
 )  # fmt: skip
 
 
+CONNECTED_FIRST_BOOT = tuple(
+    Example(name, start=2)
+    for name in (
+        "wuauserv", "CcmExec", "DHCPServer", "WDSServer", "BINLSVC", "RemoteAccess", "SharedAccess",
+        "WSearch", "SysMain", "DPS", "DiagTrack", "ClusSvc", "MSSQLSERVER", "MSSQL$SHOP", "SQLSERVERAGENT",
+        "SQLAgent$SHOP", "SQLBrowser", "MSExchangeADTopology",
+    )
+)  # fmt: skip
+
+_PROCESSORS = tuple(
+    _driver(name, "Processor Driver", f"{name}.sys", start=1)
+    for name in ("intelppm", "amdppm", "amdk6", "amdk7", "amdk8", "p3", "crusoe")
+)
+_STORAGE = {
+    name: _driver(name, "", file or f"{name}.sys")
+    for name, file in {
+        "atapi": "", "intelide": "", "pciide": "", "msahci": "", "storahci": "", "stornvme": "",
+        "LSI_SAS": "lsi_sas.sys", "LSI_SCSI": "lsi_scsi.sys", "symmpi": "", "vmbus": "", "storvsc": "",
+        "storflt": "vmstorfl.sys", "pvscsi": "pvscsii.sys", "pvscsii": "", "viostor": "", "vioscsi": "",
+    }.items()
+}  # fmt: skip
+_HYPER_V, _KVM = "vmbus storvsc storflt", "msahci storahci stornvme viostor vioscsi"
+TARGETS = {
+    name: (*_PROCESSORS, *(_STORAGE[driver] for driver in f"atapi intelide pciide {more}".split()))
+    for name, more in {
+        "virtual-machine": "",
+        "hyper-v-gen1": _HYPER_V,
+        "hyper-v-gen2": _HYPER_V,
+        "vmware": "LSI_SAS LSI_SCSI symmpi msahci storahci stornvme pvscsi pvscsii",
+        "kvm": _KVM,
+        "proxmox": _KVM,
+        "nutanix": _KVM,
+        "virtualbox": "msahci storahci LSI_SAS stornvme",
+        "xen": "",
+        "any-hypervisor": f"{_HYPER_V} {_KVM} LSI_SAS LSI_SCSI symmpi",
+    }.items()
+}
+
+
 def _from_line(line: str) -> Example:
     name, display_name, image_path, *start = (part.strip() for part in line.split(" | "))
     driver = image_path.endswith(".sys")
@@ -128,6 +167,9 @@ def _tables() -> dict[str, tuple[Example, ...]]:
 EXAMPLES = {
     "hpe-proliant": HPE_PROLIANT,
     "isolated-first-boot": ISOLATED_FIRST_BOOT,
+    "connected-first-boot": CONNECTED_FIRST_BOOT,
+    "seal": (),
+    **TARGETS,
     **_tables(),
 }
 
@@ -139,7 +181,7 @@ KEYBOARD_CLASS = "{4d36e96b-e325-11ce-bfc1-08002be10318}"
 VOLUME_CLASS = "{71a27cdd-812a-11d0-bec7-08002be2092f}"
 FILTERS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "hpe-proliant": ((DISK_CLASS, "UpperFilters", "hpdskflt"),),
-    "xen": (
+    "xen-guest": (
         (SYSTEM_CLASS, "UpperFilters", "xenfilt"),
         (HDC_CLASS, "UpperFilters", "xenfilt"),
         (HDC_CLASS, "LowerFilters", "scsifilt"),
@@ -148,7 +190,7 @@ FILTERS: dict[str, tuple[tuple[str, str, str], ...]] = {
         (DISK_CLASS, "LowerFilters", "prl_strg"),
         (MOUSE_CLASS, "UpperFilters", "prl_mouf"),
     ),
-    "virtualbox": ((MOUSE_CLASS, "UpperFilters", "VBoxMouse"),),
+    "virtualbox-guest": ((MOUSE_CLASS, "UpperFilters", "VBoxMouse"),),
     "vmware-tools": (
         (MOUSE_CLASS, "UpperFilters", "vmmouse"),
         (KEYBOARD_CLASS, "UpperFilters", "vmkbd"),

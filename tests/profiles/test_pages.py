@@ -50,6 +50,21 @@ def shown(found: ResolvedProfile) -> str:
         ("uninstall: {products: '^Acme'}", "**uninstall** programs `^Acme`"),
         ("first-boot: {commands: 'ver'}", "**first-boot** `ver`"),
         ("key-delete: {key: 'Setup\\A'}", "**key-delete** key `Setup\\A`"),
+        (
+            "driver-enable: {names: atapi, devices: ['*pnp0600']}",
+            "**driver-enable** `atapi` (before Vista for `*pnp0600`)",
+        ),
+        ("driver-enable: {names: a, start: demand}", "**driver-enable** `a` (starts at demand)"),
+        (
+            "boot-path: {controller: SATA, drivers: [a, b], windows: '>=6.2', architecture: x64}",
+            "**boot-path** SATA by `a`, `b` (Windows `>=6.2`; x64)",
+        ),
+        ("boot-path: {controller: IDE, drivers: a}", "**boot-path** IDE by `a`"),
+        ("warn: {code: a-b}", "**warn** `a-b`"),
+        (
+            "warn: {code: a, services: {names: b, type: driver}, devices: '^USB', products: '^P'}",
+            "**warn** `a` where there is `b` (drivers only), devices `^USB`, programs `^P`",
+        ),
     ],
 )
 def test_actions_in_words(line: str, words: str) -> None:

@@ -189,8 +189,9 @@ class BootPathTarget(Strict):
 class WarnTarget(Strict):
     """What to tell the operator, where a service, driver, device or program of these is there.
 
-    ``services`` are names of services and drivers, ``devices`` search device ids without their
-    instances, ``products`` the display names of installed programs.
+    Without any it is always told, as far as the action's conditions hold. ``services`` are names of
+    services and drivers, ``devices`` search device ids without their instances, ``products`` the
+    display names of installed programs.
     """
 
     code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
@@ -202,11 +203,10 @@ class WarnTarget(Strict):
     products: Annotated[tuple[Regex, ...], OneOrMore] = ()
     cure: Annotated[str, Field(max_length=400)] = ""
 
-    @model_validator(mode="after")
-    def _looks_for_something(self) -> WarnTarget:
-        if self.services is None and not self.devices and not self.products:
-            raise ValueError("a warning needs services, devices or products to look for")
-        return self
+    @property
+    def always(self) -> bool:
+        """Whether there is nothing to look for."""
+        return self.services is None and not self.devices and not self.products
 
 
 class ValueTarget(Strict):
@@ -381,6 +381,11 @@ class Action(Strict):
         """The target where it names services or drivers."""
         return self.target if isinstance(self.target, ServiceTarget) else None
 
+    @property
+    def names_services(self) -> ServiceTarget | None:
+        """The services or drivers that the action acts on or looks for."""
+        return self.target.services if isinstance(self.target, WarnTarget) else self.services
+
     def _given(self) -> list[str]:
         return [kind for kind in KINDS if getattr(self, kind.replace("-", "_")) is not None]
 
@@ -390,7 +395,7 @@ class Action(Strict):
         if len(given) != 1:
             found = "has none" if not given else "has " + " and ".join(given)
             raise ValueError(f"an action has exactly one of {', '.join(KINDS)}; this one {found}")
-        services = self.services
+        services = self.names_services
         if services is None:
             return self
         if self.confidence == "B" and not services.conditioned:

@@ -31,7 +31,8 @@ class Detect(Strict):
     ``pci-subsystems`` are four hex digits: the subsystem vendor in the hardware
     id of a PCI device; ``devices`` searches whole device ids without their
     instances (``PCI\\VEN_15AD&DEV_0740…``, ``VMBUS\\{…}``). ``bios`` and ``products``
-    search BIOS strings and the display names of installed programs.
+    search BIOS strings and the display names of installed programs. ``enough`` is
+    how many points it takes for ``--source auto`` (a driver is one, a service two).
     """
 
     services: Annotated[tuple[NamePattern, ...], OneOrMore] = ()
@@ -40,6 +41,7 @@ class Detect(Strict):
     pci_subsystems: Annotated[tuple[Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{4}$")], ...], OneOrMore] = ()
     devices: Annotated[tuple[Regex, ...], OneOrMore] = ()
     products: Annotated[tuple[Regex, ...], OneOrMore] = ()
+    enough: Annotated[int, Field(ge=1, le=5)] = 2
 
     @model_validator(mode="after")
     def _not_everything(self) -> Detect:
@@ -130,7 +132,7 @@ def off_by_default(action: Action, known: Mapping[str, Parameter]) -> bool:
 
 def confidence_fault(action: Action, known: Mapping[str, Parameter]) -> str | None:
     """Confidence C needs a condition on the service itself, or a parameter that is off by default."""
-    services = action.services
+    services = action.names_services
     if action.confidence != "C" or (services is not None and services.conditioned):
         return None
     inherited = any(name not in known for name in action.when.parameter)

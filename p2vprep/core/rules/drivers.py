@@ -164,22 +164,26 @@ def _files(context: RuleContext) -> Iterator[Hazard]:
 
 @dataclass(frozen=True)
 class _Path:
-    """A controller of the target and why this Windows cannot start from it; no reason: it can."""
+    """A controller of the target and why this Windows cannot start from it; no reason: it can.
+
+    ``meant``: it is one for Windows of this version.
+    """
 
     controller: str
     reason: str | None
+    meant: bool = True
 
 
 def _boot_paths(
     context: RuleContext, profile: str, owned: Sequence[OwnedAction], enabled: set[str]
 ) -> Iterator[RuleYield]:
-    paths = _by_controller(
-        [
-            _Path(one.action.target.controller, _why_not_from(context, one.action.target, enabled))
-            for one in owned
-            if isinstance(one.action.target, BootPathTarget)
-        ]
-    )
+    every = [
+        _path(context, one.action.target, enabled)
+        for one in owned
+        if isinstance(one.action.target, BootPathTarget)
+    ]
+    meant = [path for path in every if path.meant]
+    paths = _by_controller(meant or every)
     good = [path.controller for path in paths if path.reason is None]
     bad = [path for path in paths if path.reason is not None]
     if paths and not good:
@@ -218,13 +222,16 @@ def _reasons(group: Sequence[_Path]) -> str:
     return "; ".join(dict.fromkeys(one.reason for one in group if one.reason is not None))
 
 
-def _why_not_from(context: RuleContext, target: BootPathTarget, enabled: set[str]) -> str | None:
+def _path(context: RuleContext, target: BootPathTarget, enabled: set[str]) -> _Path:
     guest = context.facts.guest
     if target.windows and not any(in_range(text, guest.version) for text in target.windows):
-        return f"for Windows {' or '.join(target.windows)}; this is {guest.version}"
+        reason = f"for Windows {' or '.join(target.windows)}; this is {guest.version}"
+        return _Path(target.controller, reason, meant=False)
     if target.architecture and guest.architecture not in (*target.architecture, "unknown"):
-        return f"for {' or '.join(target.architecture)}; this is {guest.architecture}"
-    return next(filter(None, (_why_not_ready(context, name, enabled) for name in target.drivers)), None)
+        reason = f"for {' or '.join(target.architecture)}; this is {guest.architecture}"
+        return _Path(target.controller, reason, meant=False)
+    reasons = (_why_not_ready(context, name, enabled) for name in target.drivers)
+    return _Path(target.controller, next(filter(None, reasons), None))
 
 
 def _why_not_ready(context: RuleContext, name: str, enabled: set[str]) -> str | None:

@@ -23,6 +23,6 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
         target = owned.action.target
         assert isinstance(target, WarnTarget)
         found = warned_of(target, context.facts, context.control_set)
-        if found:
+        if found or target.always:
             why = owned.action.why
             yield Hazard(target.code, "warn", f"{why[:1].upper()}{why[1:]}", found, target.cure)

@@ -70,7 +70,6 @@ def test_what_drivers_paths_warnings_and_commands_say() -> None:
     [
         "driver-enable: {names: atapi, devices: ['a b']}",
         "driver-enable: {names: atapi, devices: ['PCI\\VEN']}",
-        "warn: {code: a}",
         "warn: {code: A B, services: abc}",
         "boot-path: {controller: SATA, drivers: []}",
         "boot-path: {controller: SATA, drivers: a, windows: new}",

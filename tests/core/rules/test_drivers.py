@@ -289,7 +289,19 @@ def test_a_controller_counts_where_any_of_its_paths_does() -> None:
     assert plan(machine, target(*lines)).hazards == ()
     hazard = stopped(plan(driver(Machine(), "storahci", Start.BOOT), target(*lines)))
     assert hazard is not None
-    assert hazard.evidence == ("SATA: there is no driver msahci; for Windows >=6.2; this is 6.1.7601",)
+    assert hazard.evidence == ("SATA: there is no driver msahci",)
+
+
+def test_a_path_for_another_windows_is_neither_the_usual_one_nor_news() -> None:
+    lines = (
+        "boot-path: {controller: SATA, drivers: storahci, windows: '>=6.2'}",
+        "boot-path: {controller: IDE, drivers: atapi}",
+    )
+    made = plan(driver(Machine(), "atapi", Start.BOOT), target(*lines))
+    assert (made.hazards, made.skips) == ((), ())
+    hazard = stopped(plan(Machine(), target(lines[0])))
+    assert hazard is not None
+    assert hazard.evidence == ("SATA: for Windows >=6.2; this is 6.1.7601",)
 
 
 def test_a_path_for_one_architecture() -> None:
