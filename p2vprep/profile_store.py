@@ -61,7 +61,14 @@ class ProfileStore:
         return self._read[name]
 
     def get(self, name: str, kind: ProfileKind | None = None) -> ResolvedProfile:
-        """A profile with what it extends, of ``kind`` where given. Raises UsageError, DocumentError."""
+        """A profile with what it extends, of ``kind`` where given. Raises UsageError, DocumentError.
+
+        As a source, a hypervisor's name stands for its guests: ``xen`` for ``xen-guest``, since
+        ``xen`` itself is the target.
+        """
+        guest = f"{name}-guest"
+        if kind == "source" and self._kinds.get(name) == "target" and guest in self._files:
+            name = guest
         profile = resolve(name, self.document)
         if kind is not None and profile.kind != kind:
             raise UsageError(
