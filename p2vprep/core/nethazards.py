@@ -154,14 +154,21 @@ def name_taken(one: Resolved, holders: Sequence[Adapter]) -> Iterator[Hazard]:
             )
 
 
-def takeover_untested(one: Resolved, version: WindowsVersion) -> Iterator[Hazard]:
-    """A takeover of an interface's GUID before Windows 10 and 2016, where nobody has shown it."""
-    if one.takeover is not None and version.nt < _TAKEOVER_SHOWN:
-        yield Hazard(
-            "takeover-untested",
-            "refuse",
-            f"Taking over the identity of {one.takeover.name!r} has been shown on Windows 10 and 2016 and "
-            f"later only; this is {version}",
-            (one.takeover.guid,),
-            "Leave out `takeover`: carry-over alone gives the new adapter the same configuration.",
-        )
+def takeover_impossible(one: Resolved, version: WindowsVersion) -> Iterator[Hazard]:
+    """A takeover of an interface's GUID where nobody has shown it, or from what is not whole any more."""
+    if one.takeover is None:
+        return
+    if version.nt < _TAKEOVER_SHOWN:
+        reason = f"it has been shown on Windows 10 and 2016 and later only; this is {version}"
+    elif not one.takeover.class_key:
+        reason = "no driver belongs to it any more"
+    else:
+        return
+    yield Hazard(
+        "takeover-impossible",
+        "refuse",
+        f"The identity of {one.takeover.name or one.takeover.guid!r} cannot be taken over: {reason}",
+        (one.takeover.guid,),
+        "Leave out `takeover`: carry-over alone gives the new adapter the same configuration.",
+        liftable=False,
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from p2vprep.core import netcheck
+from p2vprep.core.facts.ghosts import after_move
 from p2vprep.core.model import Adapter, ControlSet, Facts, Hazard
 from p2vprep.core.network import Gateway, InterfaceConfig, Match, Network
 from p2vprep.core.oldadapters import OldAdapters
@@ -187,7 +188,14 @@ class _ReplacedOrder:
         self._alone = len(network.interfaces) == 1
         named = [one for config in network.interfaces for one in past.find(config.match.replaces)]
         self._replaced = self._by_bus(named)
-        self._present = self._by_bus(past.control_set.adapters)
+        staying = set(kept_adapters(network, past))
+        self._present = self._by_bus(
+            [
+                adapter
+                for adapter in past.control_set.adapters
+                if fold(adapter.guid) in staying or not after_move(adapter, ()).ghost
+            ]
+        )
 
     def match_of(self, asked: Match, replaced: Adapter | None, stays: Adapter | None) -> Match | None:
         """MAC, index or only; None where the place of a replaced adapter cannot be told."""

@@ -1,6 +1,6 @@
 r"""The adapters of the source as the network document speaks of them, also after they were cleared away.
 
-What an adapter had is recorded in the guest before it gives it up: ``p2vprep\Adapters\{GUID}``, outside the
+What an adapter had is recorded in the guest before it gives it up: ``p2vprep\OldAdapters\{GUID}``, outside the
 control sets, with ``Name`` for people and ``Held`` as JSON. So a later plan of the same document still finds
 the adapter by its old name, and carries the same over. The first record counts.
 """
@@ -24,7 +24,7 @@ from p2vprep.core.network import InterfaceConfig
 from p2vprep.core.registry import Hive, find, fold, join
 from p2vprep.core.values import Data
 
-RECORDS = r"p2vprep\Adapters"
+RECORDS = r"p2vprep\OldAdapters"
 _BUS_PLACE = re.compile(r"(\d+)\D+(\d+)\D+(\d+)\D*$")
 _NO_BUS_PLACE = (1 << 16, 0, 0)
 _CONFIG = TypeAdapter(InterfaceConfig)

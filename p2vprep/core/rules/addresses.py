@@ -62,7 +62,7 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
         yield from resolution.hazards
         yield from _hazards(context, network, past, resolution)
     for one in resolution.interfaces:
-        yield from _configure(context, one)
+        yield from _configure(context, past, one)
     yield from _release(context, network, past)
     yield from _stale_defaults(context, network, past, resolution)
 
@@ -70,10 +70,14 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
 # --- what is done ------------------------------------------------------------------------------
 
 
-def _configure(context: RuleContext, one: Resolved) -> Iterator[RuleYield]:
+def _configure(context: RuleContext, past: OldAdapters, one: Resolved) -> Iterator[RuleYield]:
     source = f", as {one.config.carry_over} had it" if one.config.carry_over else ""
     why = f"the network document gives this to {one.told}{source}"
     if one.stays is not None:
+        renamed = one.config.name is not None and fold(one.config.name) != fold(one.stays.name)
+        if context.boots_next and renamed:
+            # It is renamed, now or at the first boot; a later plan still knows it by its old name.
+            yield from past.record(one.stays, NAME)
         if context.boots_next or _is_here(context, one.stays):
             yield from interface_edits(context, one.stays, one.config, NAME, why)
     elif context.facts.guest.version.nt < VISTA:
@@ -81,7 +85,8 @@ def _configure(context: RuleContext, one: Resolved) -> Iterator[RuleYield]:
         for route in one.config.routes:
             yield from route_edits(context, route, NAME, why)
     if context.boots_next and (one.stays is None or _needs_first_boot(context, one)):
-        takeover = one.takeover.guid if one.takeover is not None else None
+        possible = not list(nethazards.takeover_impossible(one, context.facts.guest.version))
+        takeover = one.takeover.guid if one.takeover is not None and possible else None
         yield ConfigureInterface(one.config, why, takeover)
 
 
@@ -196,7 +201,7 @@ def _hazards(
         others = [held for guid, held in keepers.items() if guid not in own]
         yield from nethazards.address_taken(one, others)
         yield from nethazards.name_taken(one, [two for two in names if fold(two.guid) not in own])
-        yield from nethazards.takeover_untested(one, version)
+        yield from nethazards.takeover_impossible(one, version)
 
 
 def _keepers(

@@ -258,7 +258,7 @@ def test_what_an_old_adapter_had_is_carried_over_recorded_and_given_up() -> None
     assert config.dns_suffix == "corp.example"
     assert not codes(plan, "refuse")
     found = values(plan)
-    assert found[rf"p2vprep\Adapters\{guid(1)}\Name"] == "LAN"
+    assert found[rf"p2vprep\OldAdapters\{guid(1)}\Name"] == "LAN"
     carry_out(plan.changes, {"SYSTEM": made.hive})
     (adapter,) = made.facts().boot.adapters
     assert (adapter.addresses, adapter.gateways, adapter.dhcp) == ((), (), True)
@@ -274,6 +274,7 @@ def test_what_an_old_adapter_had_is_carried_over_recorded_and_given_up() -> None
         "interfaces: [{match: {replaces: LAN}, addresses: [192.0.2.10/24], name: LAN}]",
         "interfaces: [{match: {replaces: LAN}, dhcp: true}]",
         "interfaces: [{match: {stays: LAN}, carry-over: LAN, addresses: [192.0.2.77/24]}]",
+        "interfaces: [{match: {stays: LAN}, carry-over: LAN, name: Production}]",
     ],
 )
 @pytest.mark.parametrize("version", [(5, 2, 3790), (6, 1, 7601), (10, 0, 20348)])
@@ -372,7 +373,7 @@ def test_two_adapters_of_one_name_are_ambiguous() -> None:
 
 def test_a_damaged_record_counts_as_none() -> None:
     made = old_card()
-    made.hive.root.make(rf"p2vprep\Adapters\{guid(1)}").set("Held", Data.sz('{"name": 1}'))
+    made.hive.root.make(rf"p2vprep\OldAdapters\{guid(1)}").set("Held", Data.sz('{"name": 1}'))
     (config,) = configured(
         plan_for(made, network("interfaces: [{match: {mac: 00155d0a0b0c}, carry-over: LAN}]"))
     )
@@ -533,9 +534,22 @@ def test_a_takeover_leaves_the_old_interface_as_it_is() -> None:
     assert dump(made.hive) == before
 
 
-def test_a_takeover_before_windows_10_is_refused_unless_allowed() -> None:
+def test_a_takeover_before_windows_10_is_refused() -> None:
     (hazard,) = plan_for(old_card((6, 3, 9600)), network(TAKEOVER)).refusals
-    assert (hazard.code, hazard.liftable) == ("takeover-untested", True)
+    assert (hazard.code, hazard.liftable) == ("takeover-impossible", False)
+
+
+def test_a_takeover_from_what_has_no_driver_any_more_is_refused() -> None:
+    made = Machine().windows(10, 0, 17763)
+    lost = "{0000000F-AAAA-4BBB-8CCC-00000000000F}"
+    for name, data in OLD.items():
+        made.set_value(rf"Services\Tcpip\Parameters\Interfaces\{lost}", name, data)
+    made.put(rf"Control\Network\{CLASS}\{lost}\Connection", Name="LAN")
+    plan = plan_for(made, network(TAKEOVER))
+    assert "takeover-impossible" in codes(plan, "refuse")
+    (item,) = plan.first_boot
+    assert isinstance(item, ConfigureInterface)
+    assert item.takeover_guid is None
 
 
 def test_a_connections_name_is_written_up_to_8_1() -> None:
