@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from p2vprep import firstboot
 from p2vprep.core import planner
 from p2vprep.core.facts import gather
 from p2vprep.core.model import FileState, KeyChange, ValueChange
@@ -23,7 +22,7 @@ from p2vprep.disk.image import Image
 from p2vprep.engine.extras import gather_wishes
 from p2vprep.engine.machine import Ahead, load
 from p2vprep.engine.options import AUTO, Options
-from p2vprep.engine.planning import choose_profiles
+from p2vprep.engine.planning import choose_profiles, first_boot_edits
 from p2vprep.errors import Interrupted, P2vprepError
 from p2vprep.events import Note, Sink
 from p2vprep.profile_store import ProfileStore
@@ -74,7 +73,7 @@ def _changes(
         first_boot=options.first_boot,
         wishes=gather_wishes(options, facts.guest),
     )
-    extra = firstboot.build(draft.first_boot, facts, draft.control_sets)
+    extra = first_boot_edits(draft, facts, system.hive, lambda path: None)
     absent: Mapping[str, FileState | None] = dict.fromkeys(planner.file_paths(draft, extra))
     plan = planner.finish(draft, hives, extra, absent)
     return tuple(

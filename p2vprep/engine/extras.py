@@ -10,7 +10,7 @@ from p2vprep.core.wishes import GhostChoice, Wishes
 from p2vprep.errors import DocumentError
 
 if TYPE_CHECKING:
-    from p2vprep.core.model import Guest
+    from p2vprep.core.model import FirstBootItem, Guest, PutFile
     from p2vprep.engine.options import Options
 
 
@@ -76,13 +76,26 @@ def gather_wishes(options: Options, guest: Guest | None = None) -> Wishes:
         from p2vprep.virtio_files import load_kit
 
         drivers = load_kit(options.virtio_win, guest)
+    puts, items = _host_files(options)
     return Wishes(
         ghosts=options.ghosts,
         network=options.network,
-        edits=options.edits,
+        edits=(*options.edits, *puts),
         only_edits=options.only_edits,
+        items=items,
         drivers=drivers,
     )
+
+
+def _host_files(options: Options) -> tuple[tuple[PutFile, ...], tuple[FirstBootItem, ...]]:
+    """The files of ``--add-files`` and ``--first-boot-step``, and the steps that run the latter."""
+    if options.add_files is None and not options.first_boot_steps:
+        return (), ()
+    from p2vprep.engine import host_files
+
+    added = () if options.add_files is None else host_files.added_files(options.add_files)
+    scripts, items = host_files.steps(options.first_boot_steps)
+    return (*added, *scripts), items
 
 
 def _truth(request: Mapping[str, Any], name: str) -> bool:

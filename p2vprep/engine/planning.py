@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from p2vprep import __version__, firstboot
@@ -9,8 +10,10 @@ from p2vprep.core import planner
 from p2vprep.core.detect import Detection, choose_sources, detect, guests_at_home
 from p2vprep.core.documents import plan_document
 from p2vprep.core.documents.profile import ProfileKind
-from p2vprep.core.model import Evidence, Facts, FileChange, Hazard, Plan, Skip
+from p2vprep.core.model import Edit, Evidence, Facts, FileChange, Hazard, Plan, PutFile, Skip
 from p2vprep.core.profiles import ResolvedProfile, target_hypervisors
+from p2vprep.core.registry import Hive
+from p2vprep.core.rules import start
 from p2vprep.disk.hazards import of_open_parent
 from p2vprep.engine.boot_facts import with_boot_facts
 from p2vprep.engine.extras import gather_wishes
@@ -84,7 +87,7 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
         first_boot=options.first_boot,
         wishes=gather_wishes(options, machine.facts.guest),
     )
-    extra = firstboot.build(draft.first_boot, machine.facts, draft.control_sets)
+    extra = first_boot_edits(draft, machine.facts, machine.system.hive, machine.files.find)
     states = machine.files.states(planner.file_paths(draft, extra))
     plan = planner.finish(draft, hives, extra, states, machine.hive_states)
     plan = _with_edited_hives(plan, machine)
@@ -92,6 +95,19 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
     plan = replace(plan, skips=(*chosen.skips, *plan.skips))
     hazards = (*machine.hazards, *plan.hazards, *of_open_parent(machine.files, locked))
     return _with_hazards(plan, hazards), chosen
+
+
+def first_boot_edits(
+    draft: planner.Draft, facts: Facts, system: Hive, find: Callable[[str], str | None]
+) -> list[Edit]:
+    """The first-boot job for a draft. ``find`` tells where a guest file is. Raises as firstboot.build."""
+    around = firstboot.Surroundings(
+        system=system,
+        exists=lambda path: find(path) is not None,
+        added=tuple(edit.path for edit in draft.edits if isinstance(edit, PutFile)),
+    )
+    how = draft.choices.settings[start.NAME]
+    return firstboot.build(draft.first_boot, facts, draft.control_sets, start=how, around=around)
 
 
 def _with_edited_hives(plan: Plan, machine: Machine) -> Plan:

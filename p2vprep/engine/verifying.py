@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from p2vprep.core.model import (
     Change,
+    ConfigureInterface,
     FileChange,
     KeyChange,
     Plan,
@@ -13,12 +14,19 @@ from p2vprep.core.model import (
 )
 from p2vprep.core.registry import find, fold, split, value
 from p2vprep.core.values import Data
-from p2vprep.engine.documents import plain
 from p2vprep.engine.machine import Machine
 from p2vprep.engine.results import Check, Status, Verification
 from p2vprep.firstboot import RULE as FIRST_BOOT
 from p2vprep.firstboot import FirstBootResult, read_result
-from p2vprep.firstboot.result import ENGINE_PATH, LOG_PATH, NAMES_PATH, RESULTS_FOLDER
+from p2vprep.firstboot.adapters import FIRST
+from p2vprep.firstboot.result import (
+    DATA_FOLDER,
+    ENGINE_PATH,
+    LOG_PATH,
+    NAMES_PATH,
+    RESULTS_FOLDER,
+    StepResult,
+)
 
 _RAN = ("running", "again", "finished", "failed", "gave-up")
 _RECORDS = "p2vprep"
@@ -28,9 +36,11 @@ _REPORT_LIMIT = 1 << 20
 def read_first_boot(machine: Machine) -> FirstBootResult:
     """What the first boot left on the disk."""
     paths = [ENGINE_PATH, LOG_PATH, NAMES_PATH]
-    paths += [f"{RESULTS_FOLDER}/{name}" for name in machine.files.names(RESULTS_FOLDER)]
-    found = {path: machine.files.read(path, _REPORT_LIMIT) for path in paths}
-    files = {path: content for path, content in found.items() if content is not None}
+    for folder in (RESULTS_FOLDER, DATA_FOLDER):
+        names = machine.files.names(folder)
+        paths += [f"{folder}/{name}" for name in names if name.lower().endswith((".txt", ".part"))]
+    found = {path: machine.files.read_start(path, _REPORT_LIMIT) for path in dict.fromkeys(paths)}
+    files = {path: content for path, content in found.items() if content}
     return read_result(machine.system.hive, machine.facts.boot_set, files)
 
 
@@ -39,9 +49,7 @@ def check_plan(plan: Plan, machine: Machine, first_boot: FirstBootResult) -> Ver
     ran = first_boot.state in _RAN
     machine.load_for(plan.changes)
     checks = tuple(_check(change, plan, machine, ran=ran) for change in plan.changes)
-    document = plain(first_boot)
-    assert isinstance(document, dict)
-    return Verification(checks, document, tuple(_lines(first_boot)))
+    return Verification(checks, first_boot.to_json(), tuple(_lines(first_boot, _subjects(plan))))
 
 
 def _check(change: Change, plan: Plan, machine: Machine, *, ran: bool) -> Check:
@@ -49,6 +57,8 @@ def _check(change: Change, plan: Plan, machine: Machine, *, ran: bool) -> Check:
         state = machine.files.state(change.path)
         told = "absent" if state is None else f"{state.size} bytes, SHA-256 {state.sha256[:16]}…"
         status: Status = "as planned" if state == change.after else "differs"
+        if status == "differs" and ran and change.rule == FIRST_BOOT and state is None:
+            status = "given back"
         return Check(change.path, status, told, change.to_json())
     hive = machine.hives.get(change.hive)
     subject = f"{change.hive}\\{change.key}"
@@ -98,7 +108,19 @@ def _is_given_back(change: ValueChange, plan: Plan, found: Data | None) -> bool:
     return False
 
 
-def _lines(first_boot: FirstBootResult) -> list[str]:
+def _subjects(plan: Plan) -> dict[str, str]:
+    """What the steps of adapters are about, by the steps' names."""
+    items = [item for item in plan.first_boot if isinstance(item, ConfigureInterface)]
+    return {f"{FIRST + number}-adapter": _shown(item) for number, item in enumerate(items)}
+
+
+def _shown(item: ConfigureInterface) -> str:
+    match = item.config.match
+    which = match.mac or match.replaces or ("the only one" if match.only else f"number {match.index}")
+    return f"{item.config.name} ({which})" if item.config.name else which
+
+
+def _lines(first_boot: FirstBootResult, subjects: dict[str, str]) -> list[str]:
     told = {
         "absent": "No first-boot job is on the disk.",
         "waiting": "The first boot has not happened yet.",
@@ -109,12 +131,28 @@ def _lines(first_boot: FirstBootResult) -> list[str]:
         "gave-up": "The first-boot job gave up after its third boot; what was parked was given back.",
     }
     lines = [told[first_boot.state]]
+    if first_boot.state == "waiting":
+        return lines
     for one in first_boot.steps:
-        if one.outcome != "done" and first_boot.state != "waiting":
-            lines.append(f"  step {one.name}: {one.outcome} {one.detail}".rstrip())
-        lines.extend(
-            f"  service {service.service}: {service.outcome}"
-            for service in one.services
-            if service.outcome in ("failed", "gone", "not-started")
-        )
+        lines += _step_lines(one, subjects)
+    return lines
+
+
+def _step_lines(one: StepResult, subjects: dict[str, str]) -> list[str]:
+    lines = []
+    if one.adapter is not None:
+        lines.append(f"  adapter {subjects.get(one.name, one.name)}: {one.status}")
+        lines.extend(f"    differs: {label}" for label in one.adapter.wrong)
+    elif one.outcome != "done":
+        lines.append(f"  step {one.name}: {one.status}")
+    lines.extend(
+        f"  service {service.service}: {service.outcome}"
+        for service in one.services
+        if service.outcome in ("failed", "gone", "not-started")
+    )
+    lines.extend(
+        f"  {work.kind} {work.subject}: {work.outcome} {work.detail}".rstrip().rstrip(" -")
+        for work in one.works
+        if work.outcome not in ("ok", "online", "removed", "gone", "not-needed", "prepared")
+    )
     return lines

@@ -15,18 +15,21 @@ from typing import Literal, get_args
 from p2vprep.core.facts.keys import text
 from p2vprep.core.registry import Hive, Key, find
 from p2vprep.firstboot.builder import FOLDER, RESULT_KEY, SERVICE
+from p2vprep.firstboot.reports import AdapterResult, WorkResult, adapter_result, numbered, work_results
 
 State = Literal["absent", "waiting", "running", "again", "finished", "failed", "gave-up"]
 """``waiting``: has not run yet. ``running``: began and was cut short. ``again``: the next boot goes on."""
 
-Outcome = Literal["done", "failed", "late", "not-run"]
+Outcome = Literal["done", "failed", "late", "restart", "not-run"]
+"""``restart``: it goes on after a restart of Windows."""
 ServiceOutcome = Literal["given-back", "failed", "gone", "started", "not-started"]
 
 ENGINE_PATH = f"{FOLDER}/firstboot.cmd"
 LOG_PATH = f"{FOLDER}/firstboot.log"
 NAMES_PATH = f"{FOLDER}/data/names.txt"
 RESULTS_FOLDER = f"{FOLDER}/results"
-"""To be read: these files, and all in this folder; any of them may be missing."""
+DATA_FOLDER = f"{FOLDER}/data"
+"""To be read: these files, and the texts (.txt, .part) in these folders; any of them may be missing."""
 
 _MOST_BOOTS = 3
 _CALL = re.compile(r"call :run (\S+) \d+ (?:always|once)", re.ASCII)
@@ -52,13 +55,41 @@ class StepResult:
     detail: str = ""
     services: tuple[ServiceResult, ...] = ()
     lines: tuple[str, ...] = ()
+    adapter: AdapterResult | None = None
+    """Of a step that configures an adapter."""
+    works: tuple[WorkResult, ...] = ()
+    """Its commands, devices, disks and settings, one by one."""
+
+    @property
+    def status(self) -> str:
+        """For people: ``as planned``, ``differs``, ``not run``, or ``failed because …``."""
+        if self.adapter is not None:
+            told = self.adapter.why
+            return f"failed because {told}" if self.adapter.outcome == "failed" else self.adapter.outcome
+        reasons = {
+            "done": "as planned",
+            "not-run": "not run",
+            "late": "failed because it took longer than its time limit",
+            "restart": "not run: it goes on after a restart",
+            "failed": f"failed because it ended with exit code {self.detail}",
+        }
+        return reasons[self.outcome]
 
     def to_json(self) -> dict[str, object]:
         services = [
             {"service": held.service, "outcome": held.outcome, "sc": held.sc, "reg": held.reg}
             for held in self.services
         ]
-        return {"name": self.name, "outcome": self.outcome, "detail": self.detail, "services": services}
+        return {
+            "name": self.name,
+            "outcome": self.outcome,
+            "status": self.status,
+            "detail": self.detail,
+            "services": services,
+            "adapter": None if self.adapter is None else self.adapter.to_json(),
+            "works": [held.to_json() for held in self.works],
+            "lines": list(self.lines),
+        }
 
 
 @dataclass(frozen=True)
@@ -91,7 +122,7 @@ def read_result(system: Hive, boot_set: str, files: Mapping[str, bytes]) -> Firs
     """The report, from the SYSTEM hive and the files that exist, by their paths in the volume."""
     key = find(system, RESULT_KEY)
     entry = find(system, rf"{boot_set}\Services\{SERVICE}")
-    numbers = dict(_names(files.get(NAMES_PATH, b"")))
+    numbers = numbered(files.get(NAMES_PATH, b""))
     planned = tuple(_CALL.findall(_text(files.get(ENGINE_PATH, b""))))
     return FirstBootResult(
         state=_state(key, entry),
@@ -114,15 +145,33 @@ def _state(key: Key | None, entry: Key | None) -> State:
 
 def _step(key: Key | None, name: str, files: Mapping[str, bytes], numbers: Mapping[str, str]) -> StepResult:
     told = text(key, name)
+    raw = files.get(f"{RESULTS_FOLDER}/{name}.txt", files.get(f"{RESULTS_FOLDER}/{name}.part", b""))
+    lines = tuple(_text(raw).splitlines()) if told else ()
+    outcome, detail = _outcome(told)
+    adapter = None
+    if name.endswith("-adapter"):
+        labels = numbered(files.get(f"{DATA_FOLDER}/{name}-checks.txt", b""))
+        adapter = adapter_result(lines, labels, ran=bool(told))
+    subjects = numbered(files.get(f"{DATA_FOLDER}/{name}.txt", b""))
+    subjects |= numbered(files.get(f"{DATA_FOLDER}/{name}-names.txt", b""))
+    return StepResult(
+        name,
+        outcome,
+        detail,
+        services=tuple(_services(lines, numbers)),
+        lines=lines,
+        adapter=adapter,
+        works=tuple(work_results(lines, subjects)),
+    )
+
+
+def _outcome(told: str) -> tuple[Outcome, str]:
     if not told:
-        return StepResult(name, "not-run")
-    lines = tuple(_text(files.get(f"{RESULTS_FOLDER}/{name}.txt", b"")).splitlines())
-    services = tuple(_services(lines, numbers))
-    if told == "done":
-        return StepResult(name, "done", "", services, lines)
-    if told == "late":
-        return StepResult(name, "late", "", services, lines)
-    return StepResult(name, "failed", told.removeprefix("failed "), services, lines)
+        return "not-run", ""
+    for outcome in get_args(Outcome):
+        if told == outcome:
+            return outcome, ""
+    return "failed", told.removeprefix("failed ")
 
 
 def _services(lines: tuple[str, ...], numbers: Mapping[str, str]) -> Iterator[ServiceResult]:
@@ -133,13 +182,6 @@ def _services(lines: tuple[str, ...], numbers: Mapping[str, str]) -> Iterator[Se
             for outcome in get_args(ServiceOutcome):
                 if told == outcome:
                     yield ServiceResult(numbers.get(number, shown), outcome, sc, reg)
-
-
-def _names(data: bytes) -> Iterator[tuple[str, str]]:
-    for line in data.decode("utf-8", errors="replace").split("\r\n"):
-        number, tab, name = line.partition("\t")
-        if tab:
-            yield number, name
 
 
 def _text(data: bytes) -> str:

@@ -340,7 +340,7 @@ def test_scripts_use_only_what_every_windows_has(name: str) -> None:
     used = {label.upper() for label in re.findall(r"(?:goto|call :)\s*(\w+)", text)}
     assert used <= labels
     assert labels <= used
-    assert "powershell" not in text.lower()
+    assert "powershell.exe" not in text.lower()
     assert text.startswith("@echo off\r\n")
     assert "setlocal EnableExtensions DisableDelayedExpansion\r\n" in text
 

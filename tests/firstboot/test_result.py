@@ -72,7 +72,16 @@ def test_the_report_as_json() -> None:
     log = {"/p2vprep/firstboot.log": b"one\r\n"}
     result = read_result(system, "ControlSet001", {**BUNDLE, **log})
     document = json.loads(json.dumps(result.to_json()))
-    assert document["steps"][0] == {"name": "400-values", "outcome": "failed", "detail": "1", "services": []}
+    assert document["steps"][0] == {
+        "name": "400-values",
+        "outcome": "failed",
+        "status": "failed because it ended with exit code 1",
+        "detail": "1",
+        "services": [],
+        "adapter": None,
+        "works": [],
+        "lines": [],
+    }
     assert {name: document[name] for name in ("state", "ok", "boots", "log")} == {
         "state": "failed",
         "ok": False,

@@ -22,6 +22,7 @@ from p2vprep.core.rules import (
     netwaits,
     park,
     services,
+    start,
     tuning,
     uninstall,
     values,
@@ -56,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     location,
     wds,
     netwaits,
+    start,
 )
 SETTINGS: tuple[Setting, ...] = tuple(setting for rule in RULES for setting in rule.SETTINGS)
 KINDS: frozenset[str] = frozenset(kind for rule in RULES for kind in rule.KINDS)
