@@ -29,6 +29,7 @@ from p2vprep.core.model import DeleteKey, Hazard, RuleYield, Service, SetValue, 
 from p2vprep.core.profiles import OwnedAction, Setting
 from p2vprep.core.registry import Key, fold, join
 from p2vprep.core.rules.context import RuleContext
+from p2vprep.core.rules.virtio_checks import about_package
 from p2vprep.core.values import Data
 
 NAME = "drivers"
@@ -46,7 +47,7 @@ _CRITICAL = r"Control\CriticalDeviceDatabase"
 
 def rule(context: RuleContext) -> Iterator[RuleYield]:
     """Start types, overrides and device ids of the target's drivers; then what cannot start there."""
-    enabled: set[str] = set()
+    enabled = _of_the_kit(context)
     for owned in context.actions:
         if isinstance(owned.action.target, DriverTarget):
             yield from _enable(context, owned, owned.action.target, enabled)
@@ -60,6 +61,18 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
             if owned.profile == profile and isinstance(owned.action.target, BootPathTarget)
         ]
         yield from _boot_paths(context, profile, paths, enabled)
+
+
+def _of_the_kit(context: RuleContext) -> set[str]:
+    """The folded names of the storage drivers that a virtio-win kit adds to the disk."""
+    kit = context.wishes.drivers
+    packages = () if kit is None else kit.packages
+    there = {fold(service.name) for service in context.control_set.services}
+    return {
+        fold(package.inf.service.name)
+        for package in packages
+        if package.driver.purpose == "storage" and not any(about_package(package, context))
+    } - there
 
 
 # --- drivers -----------------------------------------------------------------------------------
@@ -237,13 +250,13 @@ def _path(context: RuleContext, target: BootPathTarget, enabled: set[str]) -> _P
 def _why_not_ready(context: RuleContext, name: str, enabled: set[str]) -> str | None:
     """Why no driver of this name carries the disk, or None."""
     found = [service for service in context.control_set.services if name_matches(name, service.name)]
+    if any(name_matches(name, ready) for ready in enabled):
+        return None
     if not found:
         return f"there is no driver {name}"
     reasons: list[str] = []
     for service in found:
         missing = missing_files(service, context.facts)
-        if fold(service.name) in enabled:
-            return None
         if missing:
             reasons.append(f"{' and '.join(missing)} is not in System32\\drivers")
         elif starts_with_windows(context.system, service):

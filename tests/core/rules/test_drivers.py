@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,10 @@ from p2vprep.core.bootdrivers import driver_file, starts_with_windows
 from p2vprep.core.model import Hazard, KeyChange, Plan, Role, Service, Start, ValueChange
 from p2vprep.core.planner import draft, finish
 from p2vprep.core.profiles import ResolvedProfile
-from p2vprep.core.registry import fold
+from p2vprep.core.registry import MemoryHive, fold
+from p2vprep.core.wishes import Wishes
+from p2vprep.virtio_files import load_kit
+from tests.support import virtio
 from tests.support.machines import DRIVER, SERVICE, Machine, carry_out
 from tests.support.profiles import actions
 
@@ -328,3 +332,17 @@ def test_drivers_of_the_start_whose_files_are_missing_are_told() -> None:
 def test_nothing_is_told_without_a_target() -> None:
     made = plan(driver(Machine(), "disk", Start.BOOT), actions("disable: x"), ())
     assert made.hazards == ()
+
+
+def test_a_driver_that_a_kit_puts_on_the_disk_carries_it(tmp_path: Path) -> None:
+    line = "boot-path: {controller: virtio block, drivers: viostor}"
+    guest = virtio.guest()
+    kit = load_kit(virtio.write(tmp_path / "kit", virtio.kit("2k19")), guest)
+    machine = Machine()
+    machine.hive.root.make(r"DriverDatabase\DeviceIds\PCI")
+    facts = replace(machine.facts(), guest=guest, driver_files=frozenset({"DISK.SYS"}))
+    hives = {"SYSTEM": machine.hive, "SOFTWARE": MemoryHive()}
+    with_it = draft(facts, hives, [target(line)], wishes=Wishes(drivers=kit))
+    assert "target-cannot-boot" not in {hazard.code for hazard in with_it.hazards}
+    without = draft(facts, hives, [target(line)])
+    assert "target-cannot-boot" in {hazard.code for hazard in without.hazards}
