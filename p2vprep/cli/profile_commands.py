@@ -9,13 +9,18 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from p2vprep.cli.options import output_options
+from p2vprep.cli.options import appliance_options, output_options, to_options
 from p2vprep.cli.output import Output, printable
+from p2vprep.cli.render_profile import checked_files, explanation, on_disk
 from p2vprep.cli.running import run
-from p2vprep.core.documents.profile import json_schema, load
+from p2vprep.core.documents.actions import Action
+from p2vprep.core.documents.profile import json_schema
+from p2vprep.core.profile_words import what, when
 from p2vprep.core.profiles import OwnedAction, ResolvedProfile
-from p2vprep.errors import DocumentError, ExitStatus, UsageError
+from p2vprep.engine.profile_checking import OnDisk, check_on_image
+from p2vprep.errors import ExitStatus
 from p2vprep.events import Sink
+from p2vprep.profile_faults import Checked, check_files
 from p2vprep.profile_store import ProfileStore
 
 _FOLDERS = click.option(
@@ -67,7 +72,7 @@ def show(name: str, profile_dirs: tuple[Path, ...], **given: Any) -> None:
         resolved = ProfileStore(profile_dirs).get(name)
         if output.as_json:
             output.document({"schema": "p2vprep.profile-shown/1", **_resolved(resolved)})
-        output.show(_view(resolved, reasons=False))
+        output.show(_view(resolved))
         return ExitStatus.OK
 
     run(Output.create(given["as_json"], given["verbose"]), work)
@@ -78,13 +83,13 @@ def show(name: str, profile_dirs: tuple[Path, ...], **given: Any) -> None:
 @_FOLDERS
 @output_options
 def explain(name: str, profile_dirs: tuple[Path, ...], **given: Any) -> None:
-    """A profile in words: what each action does, why, and how that is known."""
+    """A profile in words: what each action does, when, why, and how that is known."""
 
     def work(output: Output, _sink: Sink) -> ExitStatus:
         resolved = ProfileStore(profile_dirs).get(name)
         if output.as_json:
-            output.document({"schema": "p2vprep.profile-shown/1", **_resolved(resolved)})
-        output.show(_view(resolved, reasons=True))
+            output.document({"schema": "p2vprep.profile-shown/1", **_resolved(resolved, words=True)})
+        output.show(*explanation(resolved))
         return ExitStatus.OK
 
     run(Output.create(given["as_json"], given["verbose"]), work)
@@ -92,22 +97,52 @@ def explain(name: str, profile_dirs: tuple[Path, ...], **given: Any) -> None:
 
 @profile.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="IMAGE",
+    help="Also hold the profiles against this machine: what is not on its disk, what would do nothing. "
+    "Repeatable for the disks of one machine.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A profile's setting or parameter."
+)
+@_FOLDERS
+@appliance_options
 @output_options
-def check(files: tuple[Path, ...], **given: Any) -> None:
+def check(files: tuple[Path, ...], images: tuple[Path, ...], **given: Any) -> None:
     """Are these profile files valid? Every fault with file, line and column."""
 
-    def work(output: Output, _sink: Sink) -> ExitStatus:
-        faults = {str(path): _faults(path) for path in files}
+    def work(output: Output, sink: Sink) -> ExitStatus:
+        options = to_options(given)
+        checked = check_files(files, ProfileStore(given["profile_dirs"]))
+        sound = [one.profile for one in checked if one.profile is not None]
+        found = check_on_image(images, sound, options, sink) if images and sound else None
         if output.as_json:
-            output.document({"schema": "p2vprep.profile-check/1", "faults": faults})
-        for path, found in faults.items():
-            for fault in found:
-                output.show(Text(printable(fault), style="red"))
-            if not found:
-                output.show(Text(f"{printable(path)}: valid", style="green"))
-        return ExitStatus.INVALID_DOCUMENT if any(faults.values()) else ExitStatus.OK
+            output.document(_check_document(checked, found))
+        output.show(*checked_files(checked))
+        if found is not None:
+            output.show(*on_disk(images, found))
+        faulty = any(one.faults for one in checked)
+        return ExitStatus.INVALID_DOCUMENT if faulty else ExitStatus.OK
 
     run(Output.create(given["as_json"], given["verbose"]), work)
+
+
+def _check_document(checked: tuple[Checked, ...], found: OnDisk | None) -> dict[str, object]:
+    document: dict[str, object] = {
+        "schema": "p2vprep.profile-check/1",
+        "faults": {str(one.path): list(one.faults) for one in checked},
+    }
+    if found is not None:
+        document["guest"] = {"product": found.guest.product, "version": str(found.guest.version)}
+        document["control_set"] = found.control_set
+        document["actions"] = {
+            profile.name: [action.to_json() for action in actions] for profile, actions in found.profiles
+        }
+    return document
 
 
 @profile.command()
@@ -122,20 +157,6 @@ def schema(**given: Any) -> None:
     run(Output.create(given["as_json"], given["verbose"]), work)
 
 
-def _faults(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as problem:
-        raise UsageError(f"{path}: cannot be read: {problem.strerror}", subject=str(path)) from problem
-    except UnicodeDecodeError:
-        return [f"{path}: is not UTF-8 text"]
-    try:
-        load(text, str(path))
-    except DocumentError as problem:
-        return list(problem.details) or [problem.message]
-    return []
-
-
 def _summary(resolved: ResolvedProfile) -> dict[str, object]:
     return {
         "name": resolved.name,
@@ -145,7 +166,7 @@ def _summary(resolved: ResolvedProfile) -> dict[str, object]:
     }
 
 
-def _resolved(resolved: ResolvedProfile) -> dict[str, object]:
+def _resolved(resolved: ResolvedProfile, *, words: bool = False) -> dict[str, object]:
     return {
         **_summary(resolved),
         "detect": resolved.detect.model_dump(mode="json", by_alias=True, exclude_defaults=True),
@@ -158,13 +179,18 @@ def _resolved(resolved: ResolvedProfile) -> dict[str, object]:
             {
                 "profile": owned.profile,
                 **owned.action.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+                **(_words(owned.action, resolved) if words else {}),
             }
             for owned in resolved.actions
         ],
     }
 
 
-def _view(resolved: ResolvedProfile, *, reasons: bool) -> Table:
+def _words(action: Action, resolved: ResolvedProfile) -> dict[str, object]:
+    return {"does": what(action), "applies": when(action, resolved.parameters) or "always"}
+
+
+def _view(resolved: ResolvedProfile) -> Table:
     table = Table(
         box=None,
         pad_edge=False,
@@ -173,12 +199,10 @@ def _view(resolved: ResolvedProfile, *, reasons: bool) -> Table:
         title=Text(f"{resolved.title} ({resolved.kind}): {printable(resolved.summary)}"),
         title_justify="left",
     )
-    for column in ("Action", "Does", "To", *(("Why", "Known from") if reasons else ())):
+    for column in ("Action", "Does", "To"):
         table.add_column(column, overflow="fold")
     for owned in resolved.actions:
-        cells = [owned.action.id, owned.action.kind, _target(owned)]
-        if reasons:
-            cells += [owned.action.why, owned.action.source]
+        cells = (owned.action.id, owned.action.kind, _target(owned))
         table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 
