@@ -3,7 +3,7 @@
 PYTEST = .venv/bin/python -m pytest
 WORKERS ?= 3
 
-.PHONY: help setup demo test test-long test-all lint bench faults clean
+.PHONY: help setup demo test test-long test-all lint bench faults docs reference man screenshots clean
 
 help:
 	@echo "make demo      set up, make a sample machine and prepare it, as a user would see it"
@@ -12,6 +12,10 @@ help:
 	@echo "make lint      types and style"
 	@echo "make bench     ratios against the bare appliance"
 	@echo "make faults    the table of faults in docs/reliability.md, made again"
+	@echo "make docs      the documentation as a site, in build/site; works offline once set up"
+	@echo "make man       a manual page for every command, in build/man"
+	@echo "make reference docs/reference and docs/profiles, written again from the program"
+	@echo "make screenshots  the pictures of the console, taken again"
 
 setup:
 	@.ci/setup runtime
@@ -41,6 +45,25 @@ bench:
 faults:
 	@.ci/setup test
 	@.venv/bin/python -m bench.faults
+
+docs: reference
+	@.venv/bin/python -c 'import myst_parser' 2>/dev/null || .venv/bin/python -m pip -q install '.[docs]'
+	@.venv/bin/python -m sphinx -q -W --keep-going -b dirhtml docs build/site
+	@echo "build/site/index.html"
+
+reference:
+	@.ci/setup test
+	@.venv/bin/python -m bench.reference.pages
+	@.venv/bin/python -m bench.profile_pages
+
+man:
+	@.ci/setup runtime
+	@.venv/bin/python -m bench.reference.manual
+	@echo "build/man/man1"
+
+screenshots:
+	@.ci/setup test
+	@.venv/bin/python -m bench.screenshots
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
