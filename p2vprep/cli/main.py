@@ -20,6 +20,7 @@ LATE = {
     "drivers": ("p2vprep.cli.hand_commands", "drivers"),
     "events": ("p2vprep.cli.hand_looks", "events"),
     "files": ("p2vprep.cli.hand_looks", "files"),
+    "network": ("p2vprep.cli.network_commands", "network"),
     "profile": ("p2vprep.cli.profile_commands", "profile"),
     "registry": ("p2vprep.cli.hand_commands", "registry"),
     "services": ("p2vprep.cli.hand_commands", "services"),

@@ -105,8 +105,9 @@ def config_rows(config: InterfaceConfig) -> Iterator[tuple[str, str]]:
         yield "from", config.carry_over
     if config.name is not None:
         yield "name", config.name
-    fixed = [str(address) for address in config.addresses]
-    yield "addresses", ", ".join([*(["DHCP"] if config.dhcp else []), *fixed]) or "none"
+    told = ", ".join([*(["DHCP"] if config.dhcp else []), *map(str, config.addresses)])
+    if told or config.carry_over is None:
+        yield "addresses", told or "none"
     lists: tuple[tuple[str, Iterable[object]], ...] = (
         ("gateways", map(_hop, config.gateways)),
         ("DNS servers", config.dns),
