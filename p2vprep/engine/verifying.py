@@ -115,8 +115,7 @@ def _subjects(plan: Plan) -> dict[str, str]:
 
 
 def _shown(item: ConfigureInterface) -> str:
-    match = item.config.match
-    which = match.mac or match.replaces or ("the only one" if match.only else f"number {match.index}")
+    which = str(item.config.match)
     return f"{item.config.name} ({which})" if item.config.name else which
 
 

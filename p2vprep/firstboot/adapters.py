@@ -153,8 +153,9 @@ def _wanted(config: InterfaceConfig, of: int, facts: Facts) -> list[str]:
     mac: str | None = config.match.mac
     order: int | None = config.match.index
     count: int | None = None
-    if config.match.replaces is not None:
-        old = old_adapter(config.match.replaces, facts)
+    named = config.match.replaces or config.match.stays
+    if named is not None:
+        old = old_adapter(named, facts)
         mac = old.mac
         hardware = _hardware(facts)
         if old in hardware:
@@ -163,7 +164,7 @@ def _wanted(config: InterfaceConfig, of: int, facts: Facts) -> list[str]:
         raise UsageError(
             "nothing tells which new adapter is meant: the old one's address is not known",
             code="adapter-not-known",
-            subject=config.match.replaces,
+            subject=named,
             hint="Match by mac, index or only.",
         )
     digits = "" if mac is None else "".join(sign for sign in mac.upper() if sign in "0123456789ABCDEF")
