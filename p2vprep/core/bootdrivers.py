@@ -78,7 +78,7 @@ def driver_file(service: Service) -> str | None:
 def obstacle(service: Service, facts: Facts) -> Obstacle | None:
     """What keeps a driver from being made to start with Windows, or None.
 
-    Where the driver files are not known (their folder is not there), drivers of Vista and later
+    Where the driver files are not known (not one of them is there), drivers of Vista and later
     count as present, since set-up puts all of them on the disk. Before Vista it copies only what
     the machine needs, so only drivers that start with Windows already do.
     """

@@ -240,7 +240,7 @@ class Facts:
     devices: tuple[str, ...] = ()
     r"""All device ids of the boot set without their instances: ``ACPI\VMW0003``, ``VMBUS\{…}``."""
     driver_files: frozenset[str] | None = None
-    r"""The folded names of the files in ``System32\drivers``; None: nobody looked, or it is not there."""
+    r"""The folded names of the files in ``System32\drivers``; None: nobody looked, or no driver is there."""
     firmware: Literal["bios", "uefi", "unknown"] = "unknown"
     """How the machine boots, by its disks: an EFI system partition, or an active partition."""
 

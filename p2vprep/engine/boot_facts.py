@@ -1,11 +1,11 @@
 r"""What a target wants to know of the disk beside the registry: driver files and firmware.
 
-Looking into ``System32\drivers`` costs a call of the appliance, so it is done only for a target.
+Looking into ``System32\drivers`` costs calls of the appliance, so it is done only for a target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from p2vprep.core.model import Facts
@@ -20,7 +20,15 @@ def with_boot_facts(machine: Machine, profiles: Sequence[ResolvedProfile]) -> Fa
     """The machine's facts, with those about its start where one of the profiles is a target."""
     if not any(profile.kind == "target" for profile in profiles):
         return machine.facts
-    folder = f"{machine.volume.root}/{DRIVERS}"
-    there = machine.files.find(folder) is not None
-    names = frozenset(fold(name) for name in machine.files.names(folder)) if there else None
-    return replace(machine.facts, driver_files=names, firmware=machine.volume.firmware)
+    names = machine.files.names(f"{machine.volume.root}/{DRIVERS}")
+    return replace(machine.facts, driver_files=known_drivers(names), firmware=machine.volume.firmware)
+
+
+def known_drivers(names: Iterable[str]) -> frozenset[str] | None:
+    """The folded names in the folder of drivers.
+
+    None where not one driver lies there, or there is no folder: no Windows starts from such a disk,
+    so that what is missing says nothing (only the registry was copied, or it is a disk of a test).
+    """
+    folded = frozenset(fold(name) for name in names)
+    return folded if any(name.endswith(".SYS") for name in folded) else None

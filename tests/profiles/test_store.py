@@ -98,3 +98,16 @@ def test_what_cannot_be_read_is_told(shipped: Path) -> None:
 def test_the_shipped_folder_is_there() -> None:
     assert (shipped_folder() / "sources" / "hpe-proliant.yaml").is_file()
     assert "hpe-proliant" in ProfileStore().names("source")
+
+
+def test_a_hypervisors_name_as_a_source_stands_for_its_guests(shipped: Path) -> None:
+    write(shipped / "sources", "xen-guest")
+    write(shipped / "targets", "xen", kind="target")
+    store = ProfileStore(shipped=shipped)
+    assert store.get("xen", "source").name == "xen-guest"
+    assert store.get("xen-guest", "source").name == "xen-guest"
+    assert store.get("xen", "target").name == "xen"
+    assert store.get("xen").kind == "target"
+    write(shipped / "targets", "kvm", kind="target")
+    with pytest.raises(UsageError):
+        ProfileStore(shipped=shipped).get("kvm", "source")

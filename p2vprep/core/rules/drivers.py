@@ -150,8 +150,8 @@ def _files(context: RuleContext) -> Iterator[Hazard]:
         yield Hazard(
             "driver-files-unknown",
             "warn",
-            r"There is no folder System32\drivers to look into, so whether the drivers of the target are on "
-            "the disk is not checked.",
+            r"Not one driver lies in System32\drivers, so whether those of the target are on the disk is not "
+            "checked.",
             cure="Check that the conversion was complete.",
         )
         return
