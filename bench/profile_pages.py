@@ -142,7 +142,9 @@ def what(action: Action) -> str:
     if isinstance(target, ServiceTarget):
         return f"{kind} {_names(target.names)}{_narrowed(target)}"
     if isinstance(target, UninstallTarget):
-        return f"{kind} programs {_names(target.products)}"
+        more = [f"with {_names(target.silent)}"] if target.silent else []
+        more += [f"{target.phase} of the first boot"] if target.phase != "after-network" else []
+        return f"{kind} programs {_names(target.products)}" + (f" ({'; '.join(more)})" if more else "")
     if isinstance(target, FirstBootTarget):
         return f"{kind} {_names(target.commands)}"
     if isinstance(target, BootPathTarget):
