@@ -5,9 +5,11 @@ network may not have, waits, and meanwhile resolves names through servers that
 are gone. Without it the adapter counts as new. ``EnableDHCP`` is the only
 truth about whether an adapter uses DHCP: adapters that were switched to a
 fixed address keep their old lease values, so those are cleared as well
-(observed on Windows 7). Fixed addresses and name servers, user classes, and
-the DHCPv6 identifier of the machine stay. Value names and their meaning:
-observed on XP, 2003, 7, 8.1 and 10; practice of the Azure repair scripts.
+(observed on Windows 7). So is what images that were sealed for streaming hold
+in their place (0.0.0.0, 255.255.255.255, times of 0). Fixed addresses and name
+servers, user classes, and the DHCPv6 identifier of the machine stay, unless a
+new one is asked for. Value names and their meaning: observed on XP, 2003, 7,
+8.1 and 10; practice of the Azure repair scripts.
 """
 
 from __future__ import annotations
@@ -29,6 +31,12 @@ SETTINGS: tuple[Setting, ...] = (
         values=("clear", "keep"),
         help="What DHCP servers of the old network left behind: clear it, or keep it.",
     ),
+    Setting(
+        "dhcpv6-identifier",
+        default="keep",
+        values=("keep", "new"),
+        help="The machine's DHCPv6 identifier: keep it (reservations), or new (for an image of many machines).",
+    ),
 )
 
 _PREFIX = "DHCP"
@@ -48,6 +56,20 @@ _LEASE_NAMES = frozenset(
         "IPAutoconfigurationSubnet",
     )
 )
+_REGISTERED_NAMES = frozenset(
+    fold(name)
+    for name in (
+        "HostAddrs",
+        "DnsServers",
+        "SentUpdateToIp",
+        "SentPriUpdateToIp",
+        "RegisteredAddresses",
+        "RegisteredAddressCount",
+        "DNSServerAddresses",
+        "DNSServerAddressCount",
+    )
+)
+"""What the DNS client remembers of its last registration: 7 (the first four) and 2003 (observed)."""
 _KEPT_NAMES = frozenset(fold(name) for name in ("DhcpClassId", "DhcpClassIdBin", "Dhcpv6DUID"))
 _LOOPBACK_ENDING = "806E6F6E6963}"
 _GUID = re.compile(r"\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}")
@@ -56,11 +78,16 @@ _WHY_LEASE = "left from a lease of the old network; the client would ask for it 
 _WHY_GLOBAL = "name servers and domain that a DHCP server of the old network gave"
 _WHY_NETBIOS = "NetBIOS options that a DHCP server of the old network gave"
 _WHY_CACHE = "options cached from a DHCP server of the old network"
+_WHY_REGISTERED = "addresses that were registered with name servers of the old network"
+_WHY_IDENTIFIER = "every machine made of this image must have its own DHCPv6 identifier"
+_IDENTIFIER = "Dhcpv6DUID"
 _WHY_HINT = "a lease remembered for a network this machine will not see again"
 
 
 def rule(context: RuleContext) -> Iterator[RuleYield]:
     """Deletes lease values and caches, per adapter and global, for IPv4, IPv6 and NetBIOS."""
+    if context.setting("dhcpv6-identifier") == "new":
+        yield from _identifier(context)
     if context.setting("stale-dhcp") == "keep":
         return
     yield from _global_values(context)
@@ -74,6 +101,8 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
     for copy in _service_copies(context):
         yield from _values(copy, is_lease, _WHY_LEASE)
     yield from _option_caches(context)
+    for adapter in _subkeys(context, r"Services\Tcpip\Parameters\DNSRegisteredAdapters"):
+        yield from _values(adapter, lambda name: fold(name) in _REGISTERED_NAMES, _WHY_REGISTERED)
 
 
 def is_given(name: str) -> bool:
@@ -95,6 +124,12 @@ def _global_values(context: RuleContext) -> Iterator[DeleteValue]:
         key = context.key(path)
         if key is not None:
             yield from _values(key, is_given, why)
+
+
+def _identifier(context: RuleContext) -> Iterator[DeleteValue]:
+    key = context.key(r"Services\Tcpip6\Parameters")
+    if key is not None:
+        yield from _values(key, lambda name: fold(name) == fold(_IDENTIFIER), _WHY_IDENTIFIER)
 
 
 def _service_copies(context: RuleContext) -> Iterator[Key]:

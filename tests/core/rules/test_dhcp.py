@@ -128,6 +128,40 @@ def test_ipv6_keeps_the_identifier_of_the_machine() -> None:
     }
 
 
+def test_a_new_dhcpv6_identifier_is_made_where_asked_for() -> None:
+    machine = with_values(TCPIP6, "Dhcpv6DUID", "DisabledComponents")
+    choices = {"dhcpv6-identifier": "new", "stale-dhcp": "keep"}
+    assert cleared(machine, **choices) == {TCPIP6: {"Dhcpv6DUID"}}
+
+
+def test_what_was_registered_with_old_name_servers_is_forgotten_and_the_mark_of_a_ghost_stays() -> None:
+    newer, older = rf"{TCPIP}\DNSRegisteredAdapters\{GUID}", rf"{TCPIP}\DNSRegisteredAdapters\{{old}}"
+    machine = with_values(newer, "HostAddrs", "DnsServers", "SentPriUpdateToIp", "StaleAdapter", "Hostname")
+    machine.put(
+        older, RegisteredAddresses="x", RegisteredAddressCount=1, DNSServerAddresses="x", HostName="x"
+    )
+    assert cleared(machine) == {
+        newer: {"HostAddrs", "DnsServers", "SentPriUpdateToIp"},
+        older: {"RegisteredAddresses", "RegisteredAddressCount", "DNSServerAddresses"},
+    }
+
+
+def test_the_blanks_of_an_image_that_was_sealed_for_streaming_go_as_well() -> None:
+    blanks: dict[str, str | int | list[str]] = {
+        "DhcpIPAddress": "0.0.0.0",
+        "DhcpSubnetMask": "0.0.0.0",
+        "DhcpServer": "255.255.255.255",
+        "DhcpDefaultGateway": [],
+        "Lease": 0,
+        "T1": 0,
+        "LeaseTerminatesTime": 0,
+    }
+    machine = Machine().put(INTERFACE, EnableDHCP=1)
+    for name, blank in blanks.items():
+        machine.set_value(INTERFACE, name, blank)
+    assert cleared(machine) == {INTERFACE: set(blanks)}
+
+
 def test_netbios() -> None:
     machine = with_values(NETBT, "DhcpNodeType", "DhcpScopeID", "EnableLMHOSTS", "NodeType")
     path = rf"{NETBT}\Interfaces\Tcpip_{GUID}"
