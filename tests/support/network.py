@@ -121,7 +121,9 @@ class Host:
         if self.ten:
             setup = rf"Control\NetworkSetup2\Interfaces\{guid}"
             put(rf"{setup}\Kernel", IfAlias=nic.name, NetLuidIndex=0x8000 + nic.number, IfType=6)
-            put(rf"{setup}\Properties\{{a111f1f4}}\012c", Path=rf"\Registry\Machine\{guid}")
+            properties = rf"{setup}\Properties\{{a111f1f4-5923-47c0-9a68-d0bafb577901}}"
+            put(rf"{properties}\012c", Path=rf"\Registry\Machine\{guid}")
+            self.machine.set_value(rf"{properties}\0010", "", Data(0xFFFF0012, Data.sz(nic.name).raw))
 
     def _configuration(self, nic: Nic) -> None:
         put, guid = self.machine.put, nic.guid

@@ -28,6 +28,8 @@ NAME = "ghosts"
 _LISTS = ("IPAddress", "SubnetMask", "DefaultGateway", "DefaultGatewayMetric")
 _NO_ADDRESS = "0.0.0.0"  # noqa: S104 - a value in hives, nothing is bound to it
 _OLD = re.compile(r".* \(old(?: \d+)?\)", re.DOTALL)
+_ALIAS = r"Properties\{a111f1f4-5923-47c0-9a68-d0bafb577901}\0010"
+"""The name as a device property (observed on 10)."""
 _EMPTY_LIST = Data.multi_sz([])
 
 
@@ -104,6 +106,10 @@ def _name(control_set: Key, gone: Gone, taken: set[str]) -> Yields:
     for key, value in ((connection, "Name"), (kernel, "IfAlias")):
         if key is not None and text(key, value) == name:
             yield SetValue("SYSTEM", key.path, value, Data.sz(after), NAME, why)
+    alias = below(control_set, rf"Control\NetworkSetup2\Interfaces\{guid}\{_ALIAS}")
+    held = None if alias is None else alias.value("")
+    if alias is not None and held is not None and held.raw == Data.sz(name).raw:
+        yield SetValue("SYSTEM", alias.path, "", Data(held.type, Data.sz(after).raw), NAME, why)
 
 
 def drop_routes(

@@ -148,6 +148,9 @@ def test_the_second_name_of_10_follows() -> None:
     host = server(VERSIONS["2019"])
     plan = plan_for(host, host.build())
     assert values(plan)["Kernel: IfAlias"] == '"Production (old)"'
+    (alias,) = [change for change in mine(plan) if change.key.endswith(r"\0010")]
+    assert isinstance(alias, ValueChange)
+    assert alias.after == Data(0xFFFF0012, Data.sz("Production (old)").raw)
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:
