@@ -72,7 +72,7 @@ class Console(App[int]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it as an instance's
         (0, "-narrow"),
-        (110, "-wide"),
+        (116, "-wide"),
     ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "apply", "Apply"),

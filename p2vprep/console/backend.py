@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 
 from p2vprep.console.ports import Done, FolderEntry, HiveName
@@ -66,9 +65,9 @@ class Opened:
     def facts(self) -> Facts:
         return self._browser.facts
 
-    @cached_property
+    @property
     def findings(self) -> tuple[Hazard, ...]:
-        return self._browser.plan(()).plan.hazards
+        return self._browser.findings
 
     def hives(self) -> tuple[HiveName, ...]:
         return tuple(HiveName(name, name not in READ_ONLY) for name in self._browser.hive_names())

@@ -82,7 +82,7 @@ class Registry(Vertical):
             yield DataTable(cursor_type="row", cell_padding=0, id="values")
 
     def on_mount(self) -> None:
-        for title, width in (("", 2), ("Value", 20), ("Type", 13), ("Data", None)):
+        for title, width in (("", 2), ("Value", 18), ("Type", 10), ("Data", None)):
             self._table.add_column(title, width=width)
 
     @property
@@ -188,6 +188,7 @@ class Registry(Vertical):
             node = child
         if self._tree.last_line >= 0:  # asking for it lays the opened lines out
             self._tree.move_cursor(node)
+            self._tree.call_after_refresh(self._tree.scroll_to_node, node)
         if node.data is not None:
             await self._show_values(node.data, value)
 
@@ -388,6 +389,6 @@ def _cells(row: Row) -> tuple[Text, ...]:
     if row.asked:
         told = f"{shown(row.data, 40)} → {shown(row.after, 40)}"
     held = row.after if row.data is None else row.data
-    kind = "" if held is None else type_name(held.type)
+    kind = "" if held is None else type_name(held.type).removeprefix("REG_")
     cells = ("*" if row.asked else "", value_name(row.name), kind, told)
     return tuple(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells)

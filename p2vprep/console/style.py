@@ -14,14 +14,14 @@ Tabs:focus .-active { text-style: bold reverse; }
 DataTable { height: 1fr; scrollbar-size-horizontal: 0; }
 DataTable > .datatable--cursor { text-style: bold reverse; }
 #key-path, #folder { height: 1; width: 100%; padding: 0 1; text-style: bold; }
-#keys { width: 2fr; height: 1fr; }
+#keys { width: 2fr; height: 1fr; scrollbar-size-horizontal: 0; }
 #keys > .tree--cursor { text-style: bold reverse; }
 #values { width: 3fr; height: 1fr; border-left: ascii $foreground; }
 #finding-view { padding: 0 1; }
 #panel-title { height: 1; width: 100%; padding: 0 1; text-style: bold; }
 #collected { height: 1fr; border: none; }
 #collected > .option-list--option-highlighted { text-style: bold; }
-.-wide #panel { width: 40; border-left: ascii $foreground; }
+.-wide #panel { width: 36; border-left: ascii $foreground; }
 .-narrow #main { layout: vertical; }
 .-narrow #panel { height: 5; width: 100%; border-top: ascii $foreground; }
 ModalScreen { align: center middle; }

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from p2vprep.core.model import Adapter, Change, Facts, FileChange, Hazard, KeyChange, Plan, Service
+from p2vprep.core.model import (
+    Adapter,
+    Change,
+    Facts,
+    FileChange,
+    Hazard,
+    KeyChange,
+    Plan,
+    Service,
+    ValueChange,
+)
 from p2vprep.core.printable import printable
+from p2vprep.core.registry import fold, split
 from p2vprep.core.values import Data, RegType, type_name
 from p2vprep.errors import DocumentError
 
 DEFAULT_VALUE = "(default)"
 ABSENT = "(absent)"
+STARTS = {0: "boot", 1: "system", 2: "auto", 3: "demand", 4: "disabled"}
 _TEXT = {RegType.SZ, RegType.EXPAND_SZ}
 _NUMBER = {RegType.DWORD, RegType.QWORD, RegType.DWORD_BIG_ENDIAN}
 
@@ -76,7 +88,20 @@ def movement(change: Change) -> str:
         return f"{before} → {after}"
     if isinstance(change, KeyChange):
         return "made" if change.exists_after else "deleted with all below it"
+    if _is_start(change):
+        return f"{_start(change.before)} → {_start(change.after)}"
     return f"{shown(change.before, 60)} → {shown(change.after, 60)}"
+
+
+def _is_start(change: ValueChange) -> bool:
+    names = [fold(name) for name in split(change.key)]
+    return fold(change.name) == "START" and len(names) == 3 and names[1] == "SERVICES"
+
+
+def _start(data: Data | None) -> str:
+    number = None if data is None else data.number
+    word = STARTS.get(-1 if number is None else number)
+    return shown(data) if word is None else f"{word} ({number})"
 
 
 def review(plan: Plan) -> Iterator[str]:
@@ -100,10 +125,9 @@ def kind_of(service: Service) -> str:
 
 def start_choice(service: Service) -> str:
     """The start type as it is chosen: ``delayed`` for automatic with delay."""
-    names = {0: "boot", 1: "system", 2: "auto", 3: "demand", 4: "disabled"}
     if service.start == 2 and service.delayed:
         return "delayed"
-    return names.get(service.start, str(service.start))
+    return STARTS.get(service.start, str(service.start))
 
 
 def service_details(service: Service, dependants: tuple[str, ...]) -> Iterator[str]:

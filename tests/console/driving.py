@@ -16,7 +16,7 @@ from p2vprep.console.ports import Backend
 from p2vprep.console.registry import Place, Registry
 from p2vprep.console.screens import Dialog, Page
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that something may take to show; on an idle machine it is there at once."""
 
 

@@ -406,7 +406,7 @@ def test_what_was_collected_is_reviewed_applied_and_seen_anew() -> None:
         await drive.press("x", "a")
         text = await drive.dialog("What will be done: 1 change")
         assert "SYSTEM\\ControlSet001\\Services\\BFE\\Start" in text
-        assert "2 (0x2) → 4 (0x4)" in text
+        assert "auto (2) → disabled (4)" in text
         assert not backend.applied
         await drive.press("escape", "a")
         await drive.dialog("What will be done")

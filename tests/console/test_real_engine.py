@@ -33,7 +33,7 @@ def sha256(path: Path) -> str:
 async def disable_and_apply(drive: Drive) -> None:
     """Disables an agent."""
     await drive.press("down", "down", "x", "a")
-    assert "2 (0x2) → 4 (0x4)" in await drive.dialog("What will be done: 1 change")
+    assert "auto (2) → disabled (4)" in await drive.dialog("What will be done: 1 change")
     await drive.press("tab", "tab", "enter")
     assert "1 change; " in await drive.dialog("Applied")
     await drive.press("enter")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +128,9 @@ def test_a_review_tells_everything_of_every_change() -> None:
         "note: mild: Hm.",
         "not done: Nobody: it is not there",
     ]
+    start = ValueChange("SYSTEM", "ControlSet001\\Services\\x", "start", old, None, "by-hand", "why")
+    assert movement(start) == "auto (2) → (absent)"
+    assert movement(replace(start, before=Data.dword(9))) == "9 (0x9) → (absent)"
     assert subject(plan.changes[0]) == "SYSTEM\\K\\Start"
     assert movement(plan.changes[0]) == "2 (0x2) → 4 (0x4)"
 
