@@ -35,7 +35,7 @@ SETTINGS: tuple[Setting, ...] = (
         "dhcpv6-identifier",
         default="keep",
         values=("keep", "new"),
-        help="The machine's DHCPv6 identifier: keep it (reservations), or new (for an image of many machines).",
+        help="The machine's DHCPv6 identifier: keep it (reservations), or new (an image of many machines).",
     ),
 )
 
