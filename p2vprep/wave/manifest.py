@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,7 @@ class Manifest:
             return self
         kept: dict[str, Machine] = {}
         for name in names:
-            pattern = re.compile(_as_regex(name), re.IGNORECASE)
-            found = [machine for machine in self.machines if pattern.fullmatch(machine.name)]
+            found = [machine for machine in self.machines if matches(name, machine.name)]
             if not found:
                 raise UsageError(
                     f"no machine of the wave is called {name!r}",
@@ -274,8 +273,15 @@ def _normal(path: Path) -> str:
     return str(path.expanduser().absolute())
 
 
-def _as_regex(pattern: str) -> str:
-    return "".join({"*": ".*", "?": "."}.get(sign, re.escape(sign)) for sign in pattern)
+def matches(pattern: str, name: str) -> bool:
+    """Whether a machine's name is meant; case does not count, ``*`` and ``?`` stand for any signs."""
+    return _compiled(pattern).fullmatch(name) is not None
+
+
+@lru_cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    signs = ({"*": ".*", "?": "."}.get(sign, re.escape(sign)) for sign in pattern)
+    return re.compile("".join(signs), re.IGNORECASE | re.DOTALL)
 
 
 def _stamp(file: Path) -> list[object]:
