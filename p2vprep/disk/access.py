@@ -9,6 +9,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from p2vprep.disk import inuse
@@ -69,6 +70,35 @@ def _check_file_writable(file: Path) -> None:
             hint="Make it writable, or pass --output NEW to write the result to a new image.",
         ) from error
     os.close(descriptor)
+
+
+def all_users() -> dict[str, str]:
+    """Who writes to which file, in words, by the file's path: all processes and loop devices at one look.
+
+    For many images at a time; for one, :func:`check_in_use` looks closer.
+    """
+    found = {backing: f"it is attached as /dev/{name}" for backing, name in _loops()}
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue
+        for descriptor in _descriptors(process):
+            try:
+                target = str(descriptor.readlink())
+                if target.startswith(("/dev/", "/proc/")) or not target.startswith("/"):
+                    continue
+                if _is_for_writing(process, descriptor.name):
+                    name = (process / "comm").read_text().strip()
+                    found[target] = f"process {process.name} ({name}) has opened it for writing"
+            except OSError:
+                continue  # the process closed it, or ended, while we looked
+    return found
+
+
+def _loops(devices: Path = Path("/sys/block")) -> Iterator[tuple[str, str]]:
+    """Files behind loop devices, each with its device's name."""
+    for backing in devices.glob("loop*/loop/backing_file"):
+        with suppress(OSError):  # the loop device was taken down while we looked
+            yield os.fsdecode(backing.read_bytes().rstrip(b"\n")), backing.parents[1].name
 
 
 def _users(file: Path, *, writing: bool) -> Iterator[str]:
