@@ -153,7 +153,8 @@ def _batch(content: bytes, file: Path) -> bytes:
 def _read(path: Path, limit: int, code: str) -> bytes:
     """A whole regular file of at most ``limit`` bytes."""
     try:
-        with path.open("rb") as held:
+        # Without blocking: opening a pipe would wait for its other end.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as held:
             if not stat.S_ISREG(os.fstat(held.fileno()).st_mode):
                 raise UsageError("it is no regular file", code=code, subject=str(path))
             content = held.read(limit + 1)
