@@ -67,3 +67,43 @@ def test_what_the_machine_has_not_is_refused_before_anything_is_written(disk: Pa
     network.write_text(CARRY.format("x").replace("settings", "setings"))
     failed(7, "invalid-document", "apply", disk, "--yes", "--network", network)
     assert disk.read_bytes() == before
+
+
+EVERY_SWITCH = """\
+schema: p2vprep.network/1
+interfaces:
+  - match: {replaces: "%s"}
+    carry-over: "%s"
+    name: "Büro & Lager 100%%"
+settings:
+  multi-homing: on
+  autotuning: normal
+  heuristics: off
+  timestamps: off
+  chimney: off
+  rss: off
+  netdma: off
+  network-location: private
+  ncsi-passive: park
+  domain-detection: park
+  proxy-discovery: park
+  policy-wait: park
+  network-reset: both
+"""
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_switch_becomes_a_job_that_can_be_built_and_planned_again(
+    name: str, shelf: Shelf, tmp_path: Path, fake: None
+) -> None:
+    old = MACHINES[name][0]
+    disk = shelf.disk(tmp_path, spec=sample(name), name=name)
+    network = tmp_path / "net.yaml"
+    network.write_text(EVERY_SWITCH % (old, old), encoding="utf-8")
+    applied = done("apply", disk, "--yes", "--network", network)
+    assert applied["committed"]
+    kinds = {one["kind"] for one in applied["plan"]["first_boot"]}
+    assert {"configure-interface", "reset-network"} <= kinds
+    if name == "proliant-2012r2":
+        assert {"tune-network", "run-commands", "restore-value"} <= kinds
+    assert done("plan", disk, "--network", network)["changes"] == []
