@@ -47,6 +47,14 @@ def test_apply_puts_the_drivers_on_the_disk_and_verify_finds_them(machine: Path,
     assert done("plan", machine, *options)["changes"] == []
 
 
+def test_a_kvm_target_counts_on_the_kit(machine: Path, tmp_path: Path) -> None:
+    kit = virtio.write(tmp_path / "kit", KIT)
+    options = ("--target", "kvm", "--virtio-win", kit)
+    assert not [one for one in done("plan", machine, *options)["hazards"] if one["severity"] == "refuse"]
+    done("apply", machine, *options, "--yes")
+    assert done("plan", machine, *options)["changes"] == []
+
+
 def test_a_plan_is_stale_where_the_kit_is_another_one(machine: Path, tmp_path: Path) -> None:
     kit = virtio.write(tmp_path / "kit", KIT)
     plan = tmp_path / "plan.json"
@@ -68,7 +76,13 @@ def test_a_folder_that_is_no_kit_is_a_usage_error(machine: Path, tmp_path: Path)
 
 
 @pytest.mark.corpus
-@pytest.mark.parametrize("name", ["win10-21h2-x64_dissect.regf_1.SYSTEM", "win81-x64_regipy_2.SYSTEM"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "win10-21h2-x64_dissect.regf_1.SYSTEM",
+        pytest.param("win81-x64_regipy_2.SYSTEM", marks=pytest.mark.long),
+    ],
+)
 def test_the_database_of_a_real_hive_takes_the_entries_in_order(name: str) -> None:
     """Thousands of ids, in an index of several lists: hivex puts ours where Windows will look for them."""
     loaded = hive.load(
