@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,33 @@ def test_what_starts_by_itself_is_gathered_from_everywhere(machine: Path) -> Non
     assert ("logon", "Shell") not in found
     everything = {(one["kind"], one["name"]) for one in done("autoruns", machine, "--all")["autoruns"]}
     assert {("logon", "Shell"), ("task", r"\Microsoft\Windows\Defrag\ScheduledDefrag")} <= everything
+
+
+def test_the_last_errors_of_a_log_are_shown(machine: Path) -> None:
+    pytest.importorskip("evtx")
+    found = done("events", machine)["events"]
+    assert [(event["id"], event["level"]) for event in found] == [(41, "critical"), (7000, "error")]
+    assert found[1] == {
+        "record": 1,
+        "time": "2016-03-02T18:04:11Z",
+        "level": "error",
+        "source": "Service Control Manager",
+        "id": 7000,
+        "texts": ["hpqams", "%%2"],
+    }
+    assert [
+        event["id"] for event in done("events", machine, "--level", "warning", "--last", "1")["events"]
+    ] == [4199]
+    assert len(done("events", machine, "--level", "all")["events"]) == 4
+    assert "hpqams | %%2" in p2vprep("events", machine).stdout
+    missing = failed(6, "no-event-log", "events", machine, "--log", "Application")
+    assert missing["subject"].endswith("Application.evtx")
+    failed(2, "usage", "events", machine, "--log", "../config/SAM")
+
+
+def test_without_the_library_it_says_how_to_get_it(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "evtx", None)
+    assert "p2vprep[events]" in failed(2, "no-evtx", "events", machine)["hint"]
 
 
 # --- collecting --------------------------------------------------------------------------------

@@ -8,12 +8,19 @@ from pathlib import Path
 from p2vprep.core.registry import MemoryHive
 from p2vprep.core.values import Data
 from testdata.kit.disks import DiskSpec
+from testdata.kit.evtxwriter import Entry, build_evtx
 from testdata.kit.hivewriter import build_hive
 from tests.support.flow import CONFIG, Shelf, sample, sample_machine, with_files
 
 RUN = r"Software\Microsoft\Windows\CurrentVersion\Run"
 USER_HIVE = "/Users/Anna/NTUSER.DAT"
 SID = "S-1-5-21-1004336348-1177238915-682003330-1001"
+EVENTS = (
+    Entry(1456941851, "2016-03-02T18:04:11.1234567Z", 2, "Service Control Manager", 7000, ("hpqams", "%%2")),
+    Entry(1456941852, "2016-03-02T18:04:12.0Z", 4, "Tcpip", 4201),
+    Entry(1456941860, "2016-03-02T18:04:20.0Z", 1, "Microsoft-Windows-Kernel-Power", 41, ("159",)),
+    Entry(1456941870, "2016-03-02T18:04:30.0Z", 3, "Tcpip", 4199),
+)
 TASK = """<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo><Author>CONTOSO\\backup</Author></RegistrationInfo>
@@ -61,6 +68,7 @@ def spec() -> DiskSpec:
         "/Windows/System32/Tasks/Microsoft/Windows/Defrag/ScheduledDefrag": TASK.encode("utf-16"),
         "/Windows/System32/Tasks/Broken": b"<Task",
         "/Tools/readme.txt": b"tools\r\n",
+        "/Windows/System32/winevt/Logs/System.evtx": build_evtx(EVENTS),
     }
     return with_files(sample(), {**_without_logs(), **files})
 
