@@ -36,6 +36,8 @@ class Foresight:
     root: str = ""
     """Its Windows folder: ``/Windows``."""
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    drivers: tuple[str, ...] = field(default=(), repr=False)
+    """The names in its ``System32/drivers``; empty where they cannot be told."""
 
     def of(self, device: str) -> Mapping[str, bytes]:
         """The files of one volume."""
@@ -65,7 +67,8 @@ def foresee(images: Sequence[Image]) -> Foresight:
             return Foresight(surveys)
         fetch, look = likely[0]
         files = _hive_files(fetch, look)
-        return Foresight(surveys, look.partition.device, "/" + (look.likely or ("",))[0], files)
+        root = "/" + (look.likely or ("",))[0]
+        return Foresight(surveys, look.partition.device, root, files, _driver_names(fetch, look))
 
 
 def _fetch(disk: nbd.NbdDisk) -> Fetch:
@@ -93,6 +96,19 @@ def _hive_files(fetch: Fetch, look: Look) -> dict[str, bytes]:
         }
     except ValueError:
         return {}
+
+
+def _driver_names(fetch: Fetch, look: Look) -> tuple[str, ...]:
+    """The names in the folder of drivers; none where there is no such folder or it is odd."""
+    start = look.partition.start
+    try:
+        folders = NtfsFolders(lambda offset, length: fetch(start + offset, length))
+        here = ROOT
+        for name in (*(look.likely or ()), "System32", "drivers"):
+            here = _require(folders.lookup(here, name)).record
+        return tuple(entry.name for entry in folders.children(here))
+    except ValueError:
+        return ()
 
 
 def _require(entry: Entry | None) -> Entry:

@@ -9,6 +9,7 @@ Whatever goes wrong here is left for the ordinary way to meet, and to tell.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from p2vprep.core import planner
 from p2vprep.core.facts import gather
@@ -19,6 +20,7 @@ from p2vprep.disk import hive
 from p2vprep.disk.foresight import Foresight, foresee
 from p2vprep.disk.hive import LoadedHive
 from p2vprep.disk.image import Image
+from p2vprep.engine.boot_facts import known_drivers
 from p2vprep.engine.extras import gather_wishes
 from p2vprep.engine.machine import Ahead, load
 from p2vprep.engine.options import AUTO, Options
@@ -64,6 +66,7 @@ def _changes(
     if software is not None:
         hives["SOFTWARE"] = HiveReader(software[1])
     facts = gather(system.hive, hives.get("SOFTWARE"), system_root=foresight.root)
+    facts = replace(facts, driver_files=known_drivers(foresight.drivers))
     draft = planner.draft(
         facts,
         hives,

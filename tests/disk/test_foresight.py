@@ -91,9 +91,13 @@ def test_foresees_what_lies_on_a_real_disk(
     container: str, built: Callable[[Sequence[DiskSpec]], dict[str, Path]]
 ) -> None:
     files = {"SYSTEM": LARGE, "SYSTEM.LOG1": SMALL, "SOFTWARE": LARGE[::-1]}
-    spec = windows_disk(f"foresight-{container}", files, container=container, junk=True)  # type: ignore[arg-type]
+    names = ("disk.sys", "a driver with a long name.sys")
+    drivers = {f"/Windows/System32/drivers/{name}": b"MZ" for name in names}
+    tree = {**files, **drivers}
+    spec = windows_disk(f"foresight-{container}", tree, container=container, junk=True)  # type: ignore[arg-type]
     found = foresee([probe(built([spec])[spec.name])])
     assert (found.device, found.root) == ("/dev/sda2", "/Windows")
+    assert sorted(found.drivers) == sorted(names)
     assert found.of("/dev/sda2") == {
         f"/Windows/System32/config/{name}": content for name, content in files.items()
     }
@@ -106,4 +110,5 @@ def test_foresees_nothing_where_only_mounting_can_tell(tmp_path: Path) -> None:
     disk = fake_disk(windows_disk("plain", {"SYSTEM": b"regf"}), tmp_path / "disk.img")
     found = foresee([probe(disk)])
     assert found.files == {}
+    assert found.drivers == ()
     assert len(found.surveys) == 1

@@ -116,3 +116,17 @@ def test_an_edit_that_fails_ahead_is_tried_again_in_its_place(monkeypatch: pytes
     assert found.system is not None
     assert found.edited is None
     assert applying._edited_ahead(machine_with(found), found.system, list(found.changes)) is None
+
+
+@pytest.mark.parametrize("files", [(), ("disk.sys",), ("disk.sys", "atapi.sys", "vmbus.sys")])
+def test_what_a_target_needs_is_done_ahead_by_the_drivers_that_are_there(
+    monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...]
+) -> None:
+    seen = replace(foresight(), drivers=files)
+    monkeypatch.setattr(ahead, "foresee", lambda _images: seen)
+    options = Options(targets=("hyper-v-gen1",))
+    found = ahead.look_ahead((), options, open_store(options), silent)
+    assert found is not None
+    freed = {change.key.split("\\")[2] for change in found.changes if change.key.endswith("StartOverride")}
+    every = {"atapi", "intelide", "vmbus", "storvsc"}
+    assert freed == (every & {name.removesuffix(".sys") for name in files} if files else every)
