@@ -208,10 +208,13 @@ def _view(resolved: ResolvedProfile) -> Table:
 
 
 def _target(owned: OwnedAction) -> str:
-    services = owned.action.services
+    services = owned.action.names_services
     if services is not None:
         return ", ".join(services.names) + (" (under conditions)" if services.conditioned else "")
     held = owned.action.model_dump(mode="json", by_alias=True).get(owned.action.kind)
-    if isinstance(held, dict):
-        return str(held.get("key") or held.get("path") or ", ".join(map(str, held.get("products", ()))) or "")
-    return str(held or "")
+    if not isinstance(held, dict):
+        return str(held or "")
+    for name in ("key", "path", "controller", "products", "devices", "commands", "code"):
+        if shown := held.get(name):
+            return ", ".join(map(str, shown)) if isinstance(shown, list) else str(shown)
+    return ""

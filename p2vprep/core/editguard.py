@@ -3,6 +3,7 @@ r"""What actions of profiles may not write or delete, beside the keys that nobod
 ``value``, ``value-delete`` and ``key-delete`` must not go around the other guards: start types and
 filter lists have kinds of their own, which look at what depends on them; the ground a driver or a
 vital service stands on is not taken away; and no key is deleted that is a house and not a room.
+Which drivers start with Windows is a matter of driver-enable alone.
 :mod:`p2vprep.core.forbidden` holds what no edit at all may touch. Files: the registry, what starts
 Windows, and the first-boot job's own.
 """
@@ -27,6 +28,9 @@ _FILTERS = frozenset({"UPPERFILTERS", "LOWERFILTERS"})
 _GROUND = frozenset({"PARAMETERS", "LINKAGE", "ENUM", "SECURITY", "INSTANCES"})
 _FEWEST_PARTS = {"SYSTEM": 4, "SOFTWARE": 4}
 r"""``ControlSet001\Control\X\Y``, ``Microsoft\Windows\CurrentVersion\X``: what is shorter holds too much."""
+_CRITICAL = ("CONTROL", "CRITICALDEVICEDATABASE")
+_OVERRIDE = ("STARTOVERRIDE",)
+_HOUSES = frozenset({"CLASS", "LSA", "NETWORK", "SAFEBOOT", "SESSION MANAGER"})
 _DRIVERS_FOLDER = ("SYSTEM32", "DRIVERS")
 _AT_THE_TOP = frozenset(
     fold(name)
@@ -46,6 +50,8 @@ def why_refused(edit: RegistryEdit, guest: Guest, control_set: ControlSet, hive:
     if edit.hive == "SYSTEM" and parts[0] == _OURS:
         return "it holds what the first boot gives back"
     in_set = edit.hive == "SYSTEM" and parts[0].startswith("CONTROLSET")
+    if in_set and (parts[1:3] == _CRITICAL or (parts[1] == "SERVICES" and parts[3:4] == _OVERRIDE)):
+        return "what starts with Windows is changed by driver-enable, which looks at the driver's file"
     if isinstance(edit, DeleteKey):
         return _why_not_deleted(edit, parts, guest, control_set, in_set=in_set)
     name = fold(edit.name)
@@ -62,6 +68,12 @@ def _why_not_deleted(
     fewest = _FEWEST_PARTS.get(edit.hive, 0) if in_set or edit.hive == "SOFTWARE" else 0
     if len(parts) < fewest:
         return "too much hangs on a key so far up"
+    if edit.hive == "SYSTEM" and parts[0] == "DRIVERDATABASE":
+        return "devices are installed by it"
+    if in_set and parts[1] == "ENUM":
+        return "devices are removed by the rule about ghosts, or by the first boot"
+    if in_set and len(parts) == 4 and parts[1] == "CONTROL" and parts[2] in _HOUSES:
+        return "Windows or a whole class of devices does not start without it"
     if not in_set or parts[1] != "SERVICES":
         return None
     service = next((one for one in control_set.services if fold(one.name) == parts[2]), None)

@@ -97,3 +97,10 @@ def test_the_doctor_says_whether_this_host_can_do_it(
     assert shown.status == status
     assert r"KVM\x1b[31m does not work" in shown.stdout
     assert ("next: load it" in shown.stdout) is (state != "ok")
+
+
+def test_what_every_kind_of_action_is_about_is_shown() -> None:
+    shown = p2vprep("profile", "show", "hyper-v-gen1").stdout
+    assert [line.split(maxsplit=2)[2].strip() for line in shown.splitlines() if "boot-ide" in line] == ["IDE"]
+    assert "guest-tools-missing" in shown
+    assert "SentinelKeysServer" in p2vprep("profile", "show", "licence-dongles").stdout

@@ -79,6 +79,12 @@ REFUSED = {
     r"key-delete: {key: '%ControlSet%\Services\Tcpip\Parameters'}": "Tcpip needs it",
     r"key-delete: {key: '%ControlSet%\Services\storahci\Parameters'}": "ships with Windows",
     r"key-delete: {key: '%ControlSet%\Control\Lsa\JD'}": "does not start without it",
+    r"key-delete: {key: '%ControlSet%\Control\Class\{x}'}": "class of devices",
+    r"key-delete: {key: '%ControlSet%\Enum\PCI\a\b'}": "devices are removed by",
+    r"key-delete: {key: '%ControlSet%\Services\storahci\StartOverride'}": "driver-enable",
+    r"value: {key: '%ControlSet%\Services\storahci\StartOverride', name: '0', type: REG_SZ, data: x}": "file",
+    r"key-delete: {key: '%ControlSet%\Control\CriticalDeviceDatabase\pci#x'}": "driver-enable",
+    r"key-delete: {key: 'DriverDatabase\DeviceIds'}": "devices are installed by it",
 }
 
 
@@ -89,6 +95,9 @@ def test_what_goes_around_a_guard_is_refused_with_a_reason_and_the_rest_goes_on(
     machine.put(r"Services\Tcpip\Parameters", a=1).put(r"Control\Class\{x}", UpperFilters=["a"])
     machine.put(r"Enum\PCI\a\b", LowerFilters=["a"]).put(r"Control\ProductOptions", A="x")
     machine.put(r"Control\Lsa\JD", a=1).put(r"Control\X", N=1)
+    machine.set_value(r"Services\storahci\StartOverride", "0", 3)
+    machine.put(r"Control\CriticalDeviceDatabase\pci#x", Service="a")
+    machine.hive.root.make(r"DriverDatabase\DeviceIds")
     machine.hive.root.make(r"p2vprep\Parked\Agent").set("Start", Data.dword(2))
     made = machine.plan(actions(line, f"value: {PLACE}"))
     assert edits(made) == [(r"ControlSet001\Control\X", "N")]
