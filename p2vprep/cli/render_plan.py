@@ -11,6 +11,7 @@ from rich.text import Text
 
 from p2vprep.cli.output import printable
 from p2vprep.cli.render_firstboot import first_boot_view
+from p2vprep.core.hand.places import shown
 from p2vprep.core.model import (
     Change,
     FileChange,
@@ -136,11 +137,11 @@ def _bundle(change: Change) -> tuple[str, str, str] | None:
         top = "/" + change.path.strip("/").split("/")[0]
         return top, "files deleted" if change.after is None else "files written", change.why
     if isinstance(change, ValueChange) and change.after is None:
-        return _short(change.key), "values deleted", change.why
+        return _key(change), "values deleted", change.why
     if fold(split(change.key)[0]) == fold(_RECORDS):
         return _RECORDS, "records made", "what the first boot gives back is recorded here"
     if isinstance(change, ValueChange) and change.before is None:
-        return _short(change.key), "values set", change.why
+        return _key(change), "values set", change.why
     return None
 
 
@@ -148,11 +149,16 @@ def _subject(change: Change) -> str:
     if isinstance(change, FileChange):
         return printable(change.path)
     if isinstance(change, KeyChange):
-        return printable(_short(change.key))
+        return printable(_key(change))
     parts = split(change.key)
     if len(parts) == 3 and _is_start(change):
         return printable(parts[2]) + ("" if parts[0].endswith("001") else f"  ({parts[0]})")
-    return printable(f"{_short(change.key)}\\{change.name or '(default)'}")
+    return printable(f"{_key(change)}\\{change.name or '(default)'}")
+
+
+def _key(change: ValueChange | KeyChange) -> str:
+    """A change's key; the hive is named where it is another one than SYSTEM."""
+    return _short(change.key) if change.hive == "SYSTEM" else shown(change.hive, change.key)
 
 
 def _short(key: str) -> str:

@@ -7,18 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from p2vprep.core.facts import gather
-from p2vprep.core.model import (
-    Change,
-    DeleteFile,
-    Edit,
-    Facts,
-    FileChange,
-    Hazard,
-    HiveState,
-    KeyChange,
-    PutFile,
-    ValueChange,
-)
+from p2vprep.core.model import Facts, Hazard, HiveState, KeyChange, ValueChange
 from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.regf.replay import HEAD, plan_replay
 from p2vprep.core.registry import Hive
@@ -91,16 +80,17 @@ class Machine:
         """The same machine for another plan: no hive is loaded to be edited yet, but for SYSTEM."""
         return replace(self, _whole={})
 
-    def load_for(self, edits: Iterable[Edit | Change]) -> None:
-        """Loads the hives that edits or changes name, but for those that are read anyway.
+    def load_named(self, names: Iterable[str]) -> dict[str, str]:
+        """Loads the hives of these names, but for those that are read anyway; tells how each is spelt here.
 
         One that is not there is left out: who looks for it in :attr:`hives` tells.
         """
-        wanted = (edit.hive for edit in edits if not isinstance(edit, PutFile | DeleteFile | FileChange))
-        for name in dict.fromkeys(wanted):
+        spelt: dict[str, str] = {}
+        for name in dict.fromkeys(names):
             if name not in _ALWAYS_READ:
                 with suppress(HiveError):
-                    self.whole(name)
+                    spelt[name] = self.whole(name).name
+        return spelt
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from p2vprep import __version__, firstboot
@@ -10,7 +10,7 @@ from p2vprep.core import planner
 from p2vprep.core.detect import Detection, choose_sources, detect, guests_at_home
 from p2vprep.core.documents import plan_document
 from p2vprep.core.documents.profile import ProfileKind
-from p2vprep.core.model import Edit, Evidence, Facts, FileChange, Hazard, Plan, PutFile, Skip
+from p2vprep.core.model import DeleteFile, Edit, Evidence, Facts, FileChange, Hazard, Plan, PutFile, Skip
 from p2vprep.core.profiles import ResolvedProfile, target_hypervisors
 from p2vprep.core.registry import Hive
 from p2vprep.core.rules import start
@@ -76,7 +76,8 @@ def open_store(options: Options) -> ProfileStore:
 def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[Plan, Chosen]:
     """The plan for an opened machine. Reads from the guest; writes nothing."""
     chosen = choose_profiles(machine.facts, options, store)
-    machine.load_for(options.edits)
+    wishes = gather_wishes(options, machine.facts.guest)
+    wishes = replace(wishes, edits=_loaded_for(wishes.edits, machine))
     hives = machine.hives
     draft = planner.draft(
         with_boot_facts(machine, chosen.profiles),
@@ -85,7 +86,7 @@ def make_plan(machine: Machine, options: Options, store: ProfileStore) -> tuple[
         overrides=dict(options.settings),
         control_sets=None if options.control_sets == AUTO else options.control_sets,
         first_boot=options.first_boot,
-        wishes=gather_wishes(options, machine.facts.guest),
+        wishes=wishes,
     )
     extra = first_boot_edits(draft, machine.facts, machine.system.hive, machine.files.find)
     states = machine.files.states(planner.file_paths(draft, extra))
@@ -108,6 +109,18 @@ def first_boot_edits(
     )
     how = draft.choices.settings[start.NAME]
     return firstboot.build(draft.first_boot, facts, draft.control_sets, start=how, around=around)
+
+
+def _loaded_for(edits: Sequence[Edit], machine: Machine) -> tuple[Edit, ...]:
+    """The edits with hives as they are called here, after these are loaded: a user may be named by SID."""
+    registry = [edit for edit in edits if not isinstance(edit, PutFile | DeleteFile)]
+    spelt = machine.load_named(edit.hive for edit in registry)
+    return tuple(
+        edit
+        if isinstance(edit, PutFile | DeleteFile)
+        else replace(edit, hive=spelt.get(edit.hive, edit.hive))
+        for edit in edits
+    )
 
 
 def _with_edited_hives(plan: Plan, machine: Machine) -> Plan:

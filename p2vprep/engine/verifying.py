@@ -47,7 +47,7 @@ def read_first_boot(machine: Machine) -> FirstBootResult:
 def check_plan(plan: Plan, machine: Machine, first_boot: FirstBootResult) -> Verification:
     """Every change of the plan, held against the machine as it is now."""
     ran = first_boot.state in _RAN
-    machine.load_for(plan.changes)
+    machine.load_named(change.hive for change in plan.changes if not isinstance(change, FileChange))
     checks = tuple(_check(change, plan, machine, ran=ran) for change in plan.changes)
     return Verification(checks, first_boot.to_json(), tuple(_lines(first_boot, _subjects(plan))))
 

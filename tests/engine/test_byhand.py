@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from p2vprep.core.model import Edit, Plan
-from p2vprep.core.registry import MemoryHive, value
+from p2vprep.core.model import Edit, Plan, ValueChange
+from p2vprep.core.registry import value
 from p2vprep.core.values import Data
+from p2vprep.engine.applying import registry_changes
 from p2vprep.engine.byhand import (
-    Browser,
     apply_edits,
     browse,
     file_edits,
@@ -23,40 +23,23 @@ from p2vprep.engine.byhand import (
 from p2vprep.engine.options import Options
 from p2vprep.errors import CannotOpenError, HiveError, RefusedError, UsageError
 from p2vprep.events import silent
-from testdata.kit.hivewriter import build_hive
-from tests.support.flow import CONFIG, Shelf, done, sample, with_files
+from testdata.kit.logwriter import steps, write_new
+from tests.support import by_hand
+from tests.support.flow import Shelf, done, with_files
 from tests.support.guest_disk import fingerprint
 
-USER_HIVE = "/Users/Anna/NTUSER.DAT"
-RUN = r"Software\Microsoft\Windows\CurrentVersion\Run"
-
-
-def small_hive(**values: str) -> bytes:
-    hive = MemoryHive()
-    key = hive.root.make(RUN)
-    for name, text in values.items():
-        key.set(name, Data.sz(text))
-    return build_hive(hive, file_name="NTUSER.DAT")
+RUN = by_hand.RUN
+SID = by_hand.SID
 
 
 @pytest.fixture
 def machine(shelf: Shelf, tmp_path: Path, fake: None) -> Path:
-    """The sample machine with two users, and the hives that every machine has."""
-    files: dict[str, bytes | None] = {
-        USER_HIVE: small_hive(HPTray="hptray.exe"),
-        "/Users/Default/NTUSER.DAT": small_hive(),
-        f"{CONFIG}/DEFAULT": small_hive(Logon="logon.exe"),
-        f"{CONFIG}/SAM": small_hive(),
-        f"{CONFIG}/SECURITY": small_hive(),
-        "/Tools/readme.txt": b"tools\r\n",
-    }
-    return shelf.disk(tmp_path, spec=with_files(sample(), files), name="with-users")
+    """The sample machine with users, and the hives that every machine has."""
+    return by_hand.disk(shelf, tmp_path)
 
 
-def look(path: Path) -> Browser:
-    """A browser that is not needed any more when the test looks at it."""
-    with browse([path], Options(), silent) as browser:
-        return browser
+def value_changes(plan: Plan) -> list[ValueChange]:
+    return [change for change in plan.changes if isinstance(change, ValueChange)]
 
 
 def yes(_plan: Plan) -> bool:
@@ -131,3 +114,68 @@ def test_edits_of_every_hive_go_through_one_transaction(machine: Path) -> None:
     assert not apply_edits([machine], edits, Options(), silent, yes).committed
     done("rollback", machine)
     assert fingerprint(machine) == before
+
+
+def test_a_user_may_be_named_by_sid(machine: Path) -> None:
+    plan = apply(machine, *value_edits(rf"HKU\{SID}\{RUN}", "New", Data.sz("new.exe")))
+    assert [change.hive for change in registry_changes(plan)] == [r"HKU\Anna"]
+    assert done("verify", machine)["as_planned"]
+
+
+def test_what_waits_for_the_first_boot_is_left_alone(machine: Path) -> None:
+    done("apply", machine, "--yes")
+    prepared = fingerprint(machine)
+    plan = apply(machine, *service_edits("Spooler", "auto"))
+    assert [(change.key, change.name) for change in value_changes(plan)] == [
+        (r"ControlSet001\Services\Spooler", "Start")
+    ]
+    assert [hazard.code for hazard in plan.hazards if hazard.code == "parked-service"] == ["parked-service"]
+    done("rollback", machine)
+    assert fingerprint(machine) == prepared
+
+
+def test_plans_are_made_while_looking(machine: Path) -> None:
+    with browse([machine], Options(), silent) as browser:
+        first = browser.plan(value_edits(r"HKU\.DEFAULT\Software\C", "x", Data.sz("y")))
+        second = browser.plan(service_edits("CqMgServ", "disabled"))
+    assert {hive.name for hive in first.plan.hives} == {"SYSTEM", "DEFAULT"}
+    assert {hive.name for hive in second.plan.hives} == {"SYSTEM"}
+    document = plan_edits([machine], service_edits("CqMgServ", "disabled"), Options(), silent).document
+    assert second.document == document
+
+
+def test_dirty_hives_of_users_are_replayed_and_kept(shelf: Shelf, tmp_path: Path, fake: None) -> None:
+    before, after = (
+        by_hand.user_hive(**held) for held in ({"A": "a.exe"}, {"A": "a.exe", "Late": "late.exe"})
+    )
+    dirty = write_new(steps(before, after, 4), cut=2)
+    files: dict[str, bytes | None] = {by_hand.USER_HIVE: dirty.primary}
+    files |= {f"/Users/Anna/ntuser.dat.{name}": log for name, log in dirty.logs.items()}
+    path = shelf.disk(tmp_path, spec=with_files(by_hand.spec(), files), name="dirty-user")
+    print_before = fingerprint(path)
+    plan = apply(path, *value_deletion(rf"HKU\Anna\{RUN}", "A"))
+    assert {hive.name: hive.dirty for hive in plan.hives}[r"HKU\Anna"]
+    with browse([path], Options(), silent) as browser:
+        assert [name for name, _data in browser.key(rf"HKU\Anna\{RUN}").values()] == ["Late"]
+    done("rollback", path)
+    assert fingerprint(path) == print_before
+    for name in dirty.logs:
+        files[f"/Users/Anna/ntuser.dat.{name}"] = None
+    lost = shelf.disk(tmp_path, spec=with_files(by_hand.spec(), files), name="lost-logs")
+    with pytest.raises(RefusedError) as refused:
+        apply(lost, *value_deletion(rf"HKU\Anna\{RUN}", "A"))
+    assert refused.value.code == "dirty-hive-without-log"
+
+
+def test_a_damaged_hive_of_a_user_stops_what_needs_it_only(shelf: Shelf, tmp_path: Path, fake: None) -> None:
+    spec = with_files(by_hand.spec(), {by_hand.USER_HIVE: b"regf" + bytes(8000)})
+    path = shelf.disk(tmp_path, spec=spec, name="damaged-user")
+    with browse([path], Options(), silent) as browser:
+        with pytest.raises(HiveError):
+            browser.hive(r"HKU\Anna")
+        assert browser.key(r"HKU\Default\Software").name == "Software"
+    with pytest.raises(RefusedError) as refused:
+        apply(path, *value_deletion(rf"HKU\Anna\{RUN}", "A"))
+    assert refused.value.code == "hive-not-here"
+    found = {(one["kind"], one["name"]): one for one in done("autoruns", path)["autoruns"]}
+    assert found["run", "(cannot be read)"]["where"] == r"HKU\Anna"
