@@ -17,8 +17,6 @@ from p2vprep.core.driver_database import (
     critical_device,
     database_entries,
     has_database,
-    id_key,
-    placeholder,
 )
 from p2vprep.core.model import (
     DeleteKey,
@@ -31,6 +29,7 @@ from p2vprep.core.model import (
 )
 from p2vprep.core.profiles import Setting
 from p2vprep.core.registry import find, fold, join
+from p2vprep.core.rules import virtio_finish
 from p2vprep.core.rules.context import RuleContext
 from p2vprep.core.rules.virtio_checks import about_kit, about_package, trusted
 from p2vprep.core.values import Data
@@ -49,8 +48,6 @@ _VISTA, _EIGHT = (6, 0), (6, 2)
 _TIMEOUT = 300
 _NO_MORE_ITEMS = 259
 """pnputil: the package is in the store, and no device that is there now wants it."""
-_ON_A_LINE = 8
-"""Deletions in one command, so that it stays far below the longest line of cmd."""
 _WHY = "the machine boots from virtio disks and has a virtio network"
 _ID = re.compile(r"PCI\\(VEN_1AF4&DEV_([0-9A-F]{4})(?:&[0-9A-Z_&]+)?)", re.IGNORECASE)
 
@@ -181,7 +178,12 @@ def _packages(context: RuleContext, kit: DriverKit, ready: list[DriverPackage]) 
             why=f"installs the driver of {package.driver.what}",
             good=(0, _NO_MORE_ITEMS),
         )
-    yield _finish(context, ready)
+    boots = [package for package in ready if package.driver.purpose == "storage"]
+    placed = [(one.inf_name, boot_device(one)) for one in boots] if has_database(context.system) else []
+    why = "the placeholders of the boot drivers would be in the way of later upgrades of Windows"
+    yield PutFile(f"{FOLDER}/{virtio_finish.NAME}", virtio_finish.script(MARKS, placed), NAME, why)
+    finish = rf'call "{_IN_WINDOWS}\{virtio_finish.NAME}"'
+    yield _step("virtio-finish", finish, why=why, last=True)
     for number, certificate in enumerate(untrusted, start=1):
         yield _step(
             f"virtio-distrust-{number}",
@@ -196,33 +198,6 @@ def _step(
 ) -> RunCommands:
     phase = "last" if last else "before-network"
     return RunCommands(name, commands, phase, _TIMEOUT, why, good)  # type: ignore[arg-type]
-
-
-def _finish(context: RuleContext, ready: list[DriverPackage]) -> RunCommands:
-    """Takes the marks away, and each placeholder once the real package is in its place."""
-    commands = [rf'reg.exe delete "HKLM\SYSTEM\{MARKS}" /f']
-    for package in ready:
-        if package.driver.purpose == "storage" and has_database(context.system):
-            commands += _without_placeholder(package)
-    return _step(
-        "virtio-finish",
-        *commands,
-        why="the placeholders of the boot drivers would be in the way of later upgrades of Windows",
-        good=(0, 1),
-        last=True,
-    )
-
-
-def _without_placeholder(package: DriverPackage) -> Iterator[str]:
-    device = boot_device(package)
-    held = placeholder(device.service)
-    packages = r"HKLM\SYSTEM\DriverDatabase\DriverPackages"
-    real = rf'reg.exe query {packages} | findstr.exe /i /l /c:"\\{package.inf_name}_" >nul'
-    ids = (*device.hardware_ids, *device.compatible_ids)
-    deletions = [rf'reg.exe delete "HKLM\SYSTEM\{id_key(one)}" /v {held.inf} /f' for one in ids]
-    deletions += [rf'reg.exe delete "HKLM\SYSTEM\{key}" /f' for key in held.keys]
-    for first in range(0, len(deletions), _ON_A_LINE):
-        yield f"{real} && ({' & '.join(deletions[first : first + _ON_A_LINE])})"
 
 
 def _device_path(context: RuleContext, ready: list[DriverPackage]) -> Iterator[SetValue]:
