@@ -102,7 +102,7 @@ def _script(name: str, item: ConfigureInterface, plan: InterfacePlan, of: int, f
         lines.append(f'{adapter} rename "{item.config.name}"')
     lines.append(f"{adapter} dump")
     for number, check in enumerate(plan.checks, start=1):
-        lines += [f"{adapter} {check.call}", f"{adapter} note {number}"]
+        lines += [f"{adapter} {check.call}", f"{adapter} note {number}{' stored' if check.stored else ''}"]
     return [*lines, *_ending(plan, adapter)]
 
 
@@ -134,6 +134,7 @@ def _ending(plan: InterfacePlan, adapter: str) -> list[str]:
     if "Static" in plan.carried:
         # Once: the values are there after the restart, or this way does not help either.
         lines += [
+            "if not %STORED%==wrong goto differs",
             '%REG% query "%KEY%" /v %STEP%.registry >nul 2>&1',
             "if not errorlevel 1 goto differs",
             '%REG% add "%KEY%" /v %STEP%.registry /t REG_SZ /d yes /f >nul 2>&1',

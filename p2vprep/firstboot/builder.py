@@ -77,7 +77,7 @@ def _files(steps: Sequence[Step], control_sets: Sequence[str], started: StartPla
     engine = engine.replace(templates.SETS_MARK, " ".join(control_sets))
     engine = engine.replace(templates.BEGIN_MARK, started.begin or "rem started by a service entry")
     engine = engine.replace(templates.REMOVE_MARK, started.remove or "rem the service entry goes")
-    contents = {"firstboot.cmd": script(engine), "lib/com1.cmd": script(templates_work.COM1)}
+    contents = {"firstboot.cmd": script(engine), "lib/serial.cmd": script(templates_work.COM1)}
     for step in steps:
         contents[f"steps/{step.name}.cmd"] = script(step.script)
         contents |= {f"steps/{name}": script(text) for name, text in step.parts.items()}

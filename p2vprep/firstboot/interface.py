@@ -30,6 +30,8 @@ class Check:
 
     call: str
     label: str
+    stored: bool = False
+    """Whether the registry values of the last way (``Static``) would set this right."""
 
 
 @dataclass(frozen=True)
@@ -277,14 +279,14 @@ def _checks(config: InterfaceConfig, nt: tuple[int, int]) -> Iterator[Check]:
     if config.dhcp:
         yield Check("equal tcp EnableDHCP 0x1", "dhcp")
     if addresses:
-        yield Check("equal tcp EnableDHCP 0x0", "static")
-        yield Check(f"count tcp IPAddress {len(addresses)}", f"{len(addresses)} addresses")
+        yield Check("equal tcp EnableDHCP 0x0", "static", stored=True)
+        yield Check(f"count tcp IPAddress {len(addresses)}", f"{len(addresses)} addresses", stored=True)
     for address in addresses:
-        yield Check(f"word tcp IPAddress {address.ip}", f"address {address}")
-        yield Check(f"word tcp SubnetMask {address.netmask}", f"mask {address.netmask}")
+        yield Check(f"word tcp IPAddress {address.ip}", f"address {address}", stored=True)
+        yield Check(f"word tcp SubnetMask {address.netmask}", f"mask {address.netmask}", stored=True)
     for gateway in config.gateways:
         if gateway.via.version == 4 and addresses and (nt < VISTA or gateway.via == _first_gateway(config)):
-            yield Check(f"word tcp DefaultGateway {gateway.via}", f"gateway {gateway.via}")
+            yield Check(f"word tcp DefaultGateway {gateway.via}", f"gateway {gateway.via}", stored=True)
         elif gateway.via.version == 4:
             yield _route_check(Route(IPv4Network("0.0.0.0/0"), gateway.via), nt)
         else:

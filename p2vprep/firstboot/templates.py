@@ -90,7 +90,7 @@ if %BOOT%==4 set STATE=gave-up
 %REG% add "%KEY%" /v State /t REG_SZ /d %STATE% /f >nul 2>&1
 %REG% add "%KEY%" /v Finished /t REG_SZ /d yes /f >nul 2>&1
 call :log "%STATE%"
-start "" /min %SHELL% %P2V%\lib\com1.cmd %STATE% %BOOT%
+start "" /min %SHELL% %P2V%\lib\serial.cmd %STATE% %BOOT%
 
 :remove
 @REMOVE@

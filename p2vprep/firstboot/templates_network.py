@@ -327,6 +327,7 @@ goto :eof
 rem --- reading back ---
 :dump
 set DIFFERS=0
+set STORED=right
 >"%LOOK%.checks" echo rem
 %REG% query "%CCS%\Services\Tcpip\Parameters\Interfaces\%GUID%" >"%LOOK%.tcp" 2>nul
 %REG% query "%CCS%\Services\Tcpip6\Parameters\Interfaces\%GUID%" >"%LOOK%.tc6" 2>nul
@@ -414,11 +415,12 @@ if not defined P2VFIRST goto :eof
 for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.one") do for /f "usebackq tokens=1* delims==" %%C in ("%LOOK%.two") do if "%%B"=="%%D" set GOT=yes
 goto :eof
 
-rem Writes down what a check found. 2: its number.
+rem Writes down what a check found. 2: its number, 3: "stored" where the last way could set it right.
 :note
 if %GOT%==yes >>"%LOOK%.checks" echo check ok %2
 if %GOT%==no >>"%LOOK%.checks" echo check differs %2
 if %GOT%==no set /a DIFFERS+=1
+if %GOT%==no if "%3"=="stored" set STORED=wrong
 goto :eof
 
 :report

@@ -135,7 +135,8 @@ if "%3 %4"=="show routes" goto routes6
 if "%3 %4"=="show route" goto routes4
 set "FAMILY=%2"
 set "VERB=%3 %4"
-if "%VERB%"=="reset C:\p2vprep\work\reset.log" exit 0
+if "%1 %2"=="winsock reset" exit 0
+if "%3"=="reset" exit 0
 set "I="
 set "ADDRESS="
 set "MASK="
@@ -169,6 +170,7 @@ set "GUID="
 if "%I%"=="11" set "GUID={11111111-1111-1111-1111-111111111111}"
 if "%I%"=="12" set "GUID={22222222-2222-2222-2222-222222222222}"
 if "%I%"=="Ethernet 2" set "GUID={11111111-1111-1111-1111-111111111111}"
+if exist C:\standin\guid.txt for /f "usebackq" %%A in ("C:\standin\guid.txt") do set "GUID=%%A"
 if not defined GUID exit 1
 set "KEY=HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters\Interfaces\%GUID%"
 set "SIX=HKLM\SYSTEM\CurrentControlSet\Services\Tcpip6\Parameters\Interfaces\%GUID%"
@@ -241,7 +243,7 @@ if not defined WAY set WAY=On-link
 >>"C:\standin\route-%FAMILY%.txt" echo No       Manual    5    %PREFIX%    %I%  %WAY%
 exit 0
 :setinterface
-if defined METRIC >"C:\standin\metric.txt" echo %METRIC%
+if defined METRIC if not exist C:\standin\mtu-only >"C:\standin\metric.txt" echo %METRIC%
 if defined MTU >"C:\standin\mtu.txt" echo %MTU%
 exit 0
 
@@ -286,6 +288,7 @@ if exist C:\\standin\\{0}.cmd-answers call C:\\standin\\{0}-answers.cmd %*
 exit 0
 """
 
+ONE_SECOND = r"%SystemRoot%\System32\ping.exe -n 2 127.0.0.1 >nul"
 PLAIN = ("sc", "route", "pnputil", "diskpart", "shutdown")
 
 
@@ -294,13 +297,13 @@ def batch(text: str) -> bytes:
     return "".join(f"{line}\r\n" for line in text.splitlines()).encode("ascii")
 
 
-def prepare(windows: Prefix, *nics: Nic) -> None:
-    """The machine's adapters, the stand-ins, and an engine that uses them and does not wait."""
+def prepare(windows: Prefix, *nics: Nic, ping: str = "exit 0") -> None:
+    """The machine's adapters, the stand-ins, and an engine that uses them and waits as ``ping`` says."""
     windows.import_reg([*remove_all(), *(section for nic in nics for section in sections(nic))])
     windows.put("/standin/names.txt", b"")
     windows.put("/standin/netsh.cmd", batch(NETSH))
     windows.put("/standin/getmac.cmd", batch(GETMAC))
-    windows.put("/standin/ping.cmd", batch("@echo off\nexit 0\n"))
+    windows.put("/standin/ping.cmd", batch(f"@echo off\n{ping}\n"))
     for name in PLAIN:
         windows.put(f"/standin/{name}.cmd", batch(ANSWER.replace("{0}", name)))
     file = windows.drive / ENGINE.lstrip("/")

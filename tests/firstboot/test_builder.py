@@ -19,7 +19,7 @@ CURRENT = r"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services"
 FIRST = r"HKEY_LOCAL_MACHINE\SYSTEM\ControlSet001\Services"
 
 
-ALWAYS = ("firstboot.cmd", "lib/com1.cmd", "readme.txt")
+ALWAYS = ("firstboot.cmd", "lib/serial.cmd", "readme.txt")
 
 
 def files(edits: list[Edit]) -> dict[str, bytes]:
