@@ -14,6 +14,7 @@ from p2vprep.console.app import Console
 from p2vprep.console.backend import Machine
 from p2vprep.engine.options import Options
 from testdata.build import build_machine
+from tests.console import driving as driving_module
 from tests.console.driving import Drive, driving
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -60,6 +61,7 @@ def main() -> None:
     PLACE.mkdir(parents=True)
     IMAGES.mkdir(parents=True, exist_ok=True)
     disk = build_machine("proliant-2012r2", PLACE / "srv-erp01.vhd", cache=CHECKOUT / "build" / "testdata")
+    driving_module.PATIENCE = 900.0  # the appliance takes its time on a busy machine
     asyncio.run(play(disk))
 
 

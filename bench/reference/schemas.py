@@ -19,7 +19,8 @@ def _lines(title: str, schema: Schema, paragraphs: tuple[str, ...]) -> Iterator[
     yield from head(title, *paragraphs)
     yield from ("## The document", "")
     yield from _keys(schema)
-    for name, part in schema.get("$defs", {}).items():
+    inline = {name: held for name, held in schema.get("properties", {}).items() if "properties" in held}
+    for name, part in {**inline, **schema.get("$defs", {})}.items():
         if part.get("properties"):
             yield from (f"## {name}", "")
             yield from _keys(part)
@@ -30,7 +31,12 @@ def _keys(part: Schema) -> Iterator[str]:
         yield from (plain(" ".join(str(part["description"]).replace("``", "`").split())), "")
     required = set(part.get("required", ()))
     rows = [
-        (code(name), kind(held), "yes" if name in required else _default(held), _words(held))
+        (
+            code(name),
+            f"[keys](#{name})" if "properties" in held else kind(held),
+            "yes" if name in required else _default(held),
+            _words(held),
+        )
         for name, held in part.get("properties", {}).items()
     ]
     yield from table(("key", "what it holds", "required", ""), rows)

@@ -43,7 +43,7 @@ class Panel(Vertical):
         """Shows a collection, its newest entry in sight."""
         self._collection = collection
         count = len(collection)
-        title = f"Collected: {count}" + (" (a reviews and applies)" if count else " (nothing changes yet)")
+        title = f"Collected: {count}" + (" (a reviews, applies)" if count else ": nothing changes")
         self.query_one("#panel-title", Label).update(title)
         entries = self.query_one("#collected", OptionList)
         entries.clear_options()
