@@ -121,6 +121,7 @@ class Runner:
         """Machines to put in order before they count as failed."""
         self._number = 0
         self._running: dict[int, _Running] = {}
+        self._decided: list[Outcome] = []
         self._stopping = False
         self.tally = Tally()
 
@@ -139,6 +140,7 @@ class Runner:
                     self._executor.stop()
                 for report in self._executor.poll(_TURN):
                     self._take(report)
+                self._write_down()
         self.tally.left = len(self._waiting) + len(self._alone)
         return self.tally
 
@@ -211,7 +213,7 @@ class Runner:
             self._alone.append(machine)
             self._watch(Noted(f"{machine.name}: {_message(outcome)}; it is tried again by itself"))
             return
-        self._decide([outcome])
+        self._decided.append(outcome)
 
     def _ended(self, report: Ended) -> None:
         running = self._running.pop(report.job)
@@ -223,7 +225,7 @@ class Runner:
                 self._book.wait_again(report.lost)
             self._waiting.extend(lost)
         elif running.problem is not None:
-            self._decide([failed(one.name, _needs_recover(running.problem)) for one in lost])
+            self._decided += [failed(one.name, _needs_recover(running.problem)) for one in lost]
         else:
             self._lost(lost, running, report)
 
@@ -236,12 +238,15 @@ class Runner:
                 if running.mode == "apply":
                     self._broken.append((machine, problem))
                 else:
-                    self._decide([failed(machine.name, problem)])
+                    self._decided.append(failed(machine.name, problem))
             else:
                 self._alone.append(machine)
 
-    def _decide(self, outcomes: Sequence[Outcome]) -> None:
-        self._book.finish(outcomes)
+    def _write_down(self) -> None:
+        """What was decided since the last look, in one change of the book; only then is it told."""
+        outcomes, self._decided = self._decided, []
+        if outcomes:
+            self._book.finish(outcomes)
         for outcome in outcomes:
             self.tally.count(outcome)
             self._keep(outcome)
