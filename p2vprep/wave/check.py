@@ -127,36 +127,35 @@ class _Checker:
 
     def _profiles(self, machine: Machine) -> Iterable[P2vprepError]:
         options = machine.options
+        store = self._store(options.profile_dirs)
+        if isinstance(store, P2vprepError):
+            return [store]
         kinds: tuple[tuple[ProfileKind, tuple[str, ...]], ...] = (
             ("source", options.sources), ("target", options.targets), ("stage", options.stages),
         )  # fmt: skip
-        found = [
-            self._profile(options.profile_dirs, kind, name)
-            for kind, names in kinds
-            for name in names
-            if name != AUTO
-        ]
+        asked = [(kind, name) for kind, names in kinds for name in names if name != AUTO]
+        found = [self._profile(store, options.profile_dirs, kind, name) for kind, name in asked]
         return [problem for problem in found if problem is not None]
 
-    def _profile(self, folders: tuple[Path, ...], kind: ProfileKind, name: str) -> P2vprepError | None:
+    def _store(self, folders: tuple[Path, ...]) -> ProfileStore | P2vprepError:
+        if folders not in self.stores:
+            try:
+                self.stores[folders] = ProfileStore(folders)
+            except P2vprepError as problem:
+                self.stores[folders] = problem
+        return self.stores[folders]
+
+    def _profile(
+        self, store: ProfileStore, folders: tuple[Path, ...], kind: ProfileKind, name: str
+    ) -> P2vprepError | None:
         key = (folders, kind, name)
         if key not in self.profiles:
-            self.profiles[key] = self._read(folders, kind, name)
+            try:
+                store.get(name, kind)
+                self.profiles[key] = None
+            except P2vprepError as problem:
+                self.profiles[key] = problem
         return self.profiles[key]
-
-    def _read(self, folders: tuple[Path, ...], kind: ProfileKind, name: str) -> P2vprepError | None:
-        try:
-            store = self.stores.get(folders)
-            if store is None:
-                store = self.stores[folders] = ProfileStore(folders)
-            if isinstance(store, P2vprepError):
-                return store
-            store.get(name, kind)
-        except P2vprepError as problem:
-            if folders not in self.stores:
-                self.stores[folders] = problem
-            return problem
-        return None
 
 
 def _existing(folder: Path) -> Path:
