@@ -8,8 +8,9 @@ deleted and filled again keeps exactly what was put there afterwards.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from p2vprep.core.model import DeleteFile, DeleteKey, DeleteValue, Edit, PutFile, SetValue
+from p2vprep.core.model import DeleteFile, DeleteKey, DeleteValue, Edit, MakeKey, PutFile, SetValue
 from p2vprep.core.registry import Hive, Key, find, fold, join, split
 
 Slot = tuple[str, ...]
@@ -30,14 +31,25 @@ def in_sequence(edits: Iterable[Edit], hives: Mapping[str, Hive]) -> tuple[Edit,
             for below in [known for known in deleted if _is_below(known, slot)]:
                 del deleted[below]
             deleted[slot] = edit
-        elif not (isinstance(edit, DeleteValue) and _gone(slot, deleted)):
-            kept.pop(slot, None)  # the last one also takes the last place
-            kept[slot] = edit
+        else:
+            edit = _after(kept.pop(slot, None), edit, kept)
+            if not (isinstance(edit, DeleteValue) and _gone(slot, deleted)):
+                kept[slot] = edit  # the last one also takes the last place
     later = tuple(kept.values())
     deletions: list[Edit] = []
     for edit in deleted.values():
         deletions += _without(edit, later, hives.get(edit.hive))
     return (*deletions, *later)
+
+
+def _after(earlier: Edit | None, edit: Edit, kept: dict[Slot, Edit]) -> Edit:
+    """An edit that takes the place of an earlier one; the key that the earlier one made stays."""
+    if isinstance(earlier, SetValue) and earlier.create:
+        if isinstance(edit, SetValue):
+            return replace(edit, create=True)
+        made = MakeKey(earlier.hive, earlier.key, earlier.rule, earlier.why)
+        kept.setdefault(slot_of(made), made)
+    return edit
 
 
 def slot_of(edit: Edit) -> Slot:

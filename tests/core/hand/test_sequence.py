@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from p2vprep.core.changes import resolve_edits
 from p2vprep.core.hand.sequence import in_sequence
 from p2vprep.core.model import DeleteKey, DeleteValue, Edit, MakeKey, PutFile, SetValue
-from p2vprep.core.registry import MemoryHive, fold, split
+from p2vprep.core.registry import MemoryHive, MemoryKey, find, fold, join, split
 from p2vprep.core.values import Data
 from tests.support.machines import carry_out, dump, in_memory
 
@@ -36,11 +36,9 @@ def one_by_one(hive: MemoryHive, wanted: list[Edit]) -> MemoryHive:
             copy.root.make(edit.key)
         elif isinstance(edit, DeleteValue | DeleteKey):
             *above, name = split(edit.key)
-            parent = copy.root
-            for part in above:
-                parent = parent.children.get(fold(part)) if parent else None  # type: ignore[assignment]
-            key = None if parent is None else parent.children.get(fold(name))
-            if key is None:
+            parent = find(copy, join(*above))
+            key = None if parent is None else parent.subkey(name)
+            if not isinstance(parent, MemoryKey) or not isinstance(key, MemoryKey):
                 continue
             if isinstance(edit, DeleteKey):
                 del parent.children[fold(name)]
