@@ -1,8 +1,8 @@
 r"""The adapters of the source as the network document speaks of them, also after they were cleared away.
 
-What an adapter had is recorded in the guest before it gives it up: ``p2vprep\OldAdapters\{GUID}``, outside the
-control sets, with ``Name`` for people and ``Held`` as JSON. So a later plan of the same document still finds
-the adapter by its old name, and carries the same over. The first record counts.
+What an adapter had is recorded in the guest before it gives it up: ``p2vprep\OldAdapters\{GUID}``, outside
+the control sets, with ``Name`` for people and ``Held`` as JSON. So a later plan of the same document still
+finds the adapter by its old name, and carries the same over. The first record counts.
 """
 
 from __future__ import annotations

@@ -184,7 +184,9 @@ def _hazards(
 ) -> Iterator[RuleYield]:
     found = resolution.interfaces
     version = context.facts.guest.version
-    settled = context.setting("multi-homing") == "on" or context.setting("dead-gateway-detection") == "off"
+    settled = context.setting("multi-homing") == "on" or (
+        version.nt < VISTA and context.setting("dead-gateway-detection") == "off"
+    )
     yield from nethazards.shared_subnets(found)
     yield from nethazards.several_gateways(found, version, settled=settled)
     yield from nethazards.sharing_subnet(found, sharing(context.facts, context.hives))
@@ -197,11 +199,19 @@ def _hazards(
     keepers = _keepers(context, network, past, found)
     names = [one for one in context.facts.boot.adapters if fold(one.guid) in keepers]
     for one in found:
-        own = {fold(adapter.guid) for adapter in (one.stays, one.takeover) if adapter is not None}
+        own = _own(context, one)
         others = [held for guid, held in keepers.items() if guid not in own]
         yield from nethazards.address_taken(one, others)
         yield from nethazards.name_taken(one, [two for two in names if fold(two.guid) not in own])
         yield from nethazards.takeover_impossible(one, version)
+
+
+def _own(context: RuleContext, one: Resolved) -> set[str]:
+    """The adapters that are the interface itself: by the document's word, or by the same MAC."""
+    mac = one.config.match.mac
+    same = [held for held in context.facts.boot.adapters if mac is not None and held.mac == mac]
+    own = [adapter for adapter in (one.stays, one.takeover, *same) if adapter is not None]
+    return {fold(adapter.guid) for adapter in own}
 
 
 def _keepers(

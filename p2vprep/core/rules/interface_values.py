@@ -46,20 +46,6 @@ def interface_edits(
         yield from route_edits(context, route, rule, why)
 
 
-def release_edits(context: RuleContext, adapter: Adapter, rule: str, why: str) -> Iterator[DeleteValue]:
-    """The fixed addresses and gateways of an adapter that shall own none any more."""
-    paths = (
-        join(_INTERFACES, adapter.guid),
-        rf"Services\{adapter.guid}\Parameters\Tcpip",
-    )
-    for path in paths:
-        key = context.key(path)
-        if key is not None:
-            for name in _LISTS:
-                if key.value(name) is not None:
-                    yield DeleteValue("SYSTEM", key.path, name, rule, why)
-
-
 def route_edits(context: RuleContext, route: Route, rule: str, why: str) -> Iterator[ValueEdit]:
     """A persistent IPv4 route in the registry's form; one to the same place by another metric goes."""
     if not isinstance(route.to, IPv4Network) or not isinstance(route.via, IPv4Address):

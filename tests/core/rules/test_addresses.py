@@ -413,6 +413,16 @@ def test_left_over_addresses_of_an_adapter_with_dhcp_bind_nobody() -> None:
     assert not codes(plan_for(made, network(WANTED)), "refuse")
 
 
+def test_an_adapter_of_the_same_mac_is_the_adapter_itself() -> None:
+    made = Machine().windows(6, 3, 9600)
+    add_adapter(made, 1, "LAN", instance=MAYBE, held=OLD)
+    made.put(rf"Control\Class\{CLASS}\0001", NetworkAddress="00155D0A0B0C")
+    assert made.facts().boot.adapters[0].mac == "00:15:5d:0a:0b:0c"
+    assert not codes(plan_for(made, network(WANTED)), "refuse")
+    other = network(WANTED.replace("0b0c", "0b0d"))
+    assert "address-taken" in codes(plan_for(made, other), "refuse")
+
+
 def test_ghosts_that_are_kept_keep_what_they_have() -> None:
     body = "interfaces: [{match: {mac: 00155d0a0b0c}, carry-over: LAN}]"
     plan = plan_for(old_card(), network(body), ghosts="keep")
@@ -449,6 +459,12 @@ def test_two_default_gateways_while_dead_gateway_detection_is_on() -> None:
     for setting in ("dead-gateway-detection: off", "multi-homing: on"):
         wanted = network(f"{TWO_GATEWAYS}settings: {{{setting}}}\n")
         assert "several-default-gateways" not in codes(plan_for(machine(5, 2, 3790), wanted))
+
+
+def test_from_vista_on_only_multi_homing_settles_it() -> None:
+    for setting, told in (("dead-gateway-detection: off", True), ("multi-homing: on", False)):
+        wanted = network(f"{TWO_GATEWAYS}settings: {{{setting}}}\n")
+        assert ("several-default-gateways" in codes(plan_for(machine(), wanted))) == told
 
 
 def test_multi_homing_gives_each_adapter_a_fixed_metric() -> None:
