@@ -20,6 +20,7 @@ from p2vprep.core.driver_database import (
 )
 from p2vprep.core.model import (
     DeleteKey,
+    Hazard,
     PutFile,
     RuleYield,
     RunCommands,
@@ -56,6 +57,7 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
     """Services, device ids and files of the drivers, and the steps that install them."""
     kit = context.wishes.drivers
     if kit is None:
+        yield from _unfinished(context)
         return
     if context.boots_next:
         yield from about_kit(kit, context)
@@ -72,6 +74,20 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
                 yield from _boot_driver(context, package)
     if context.boots_next and ready:
         yield from _packages(context, kit, ready)
+
+
+def _unfinished(context: RuleContext) -> Iterator[Hazard]:
+    """A plan without the kit writes a first-boot job without its steps."""
+    marks = find(context.system, MARKS)
+    names = () if marks is None else tuple(key.name for key in marks.subkeys())
+    if names and context.boots_next:
+        yield Hazard(
+            "virtio-unfinished",
+            "warn",
+            f"An earlier plan put virtio drivers on this disk that no first boot has installed yet: "
+            f"{', '.join(names)}; this plan would leave out their steps.",
+            cure="Name the same --virtio-win again.",
+        )
 
 
 # --- boot drivers ------------------------------------------------------------------------------

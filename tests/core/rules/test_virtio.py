@@ -262,6 +262,17 @@ def test_without_a_kit_nothing_happens() -> None:
     assert (plan.changes, codes(plan), skipped(plan)) == ((), {}, [])
 
 
+def test_a_plan_without_the_kit_tells_of_drivers_that_are_not_finished(tmp_path: Path) -> None:
+    machine = Virtual(SERVER_2019, "ControlSet001", "ControlSet002")
+    assert not codes(finish(draft(machine.facts(), machine.hives, ()), machine.hives))
+    machine.done(made(tmp_path, SERVER_2019, virtio.kit("2k19", names=("viostor", "netkvm"))))
+    plan = finish(draft(machine.facts(), machine.hives, ()), machine.hives)
+    assert codes(plan) == {"virtio-unfinished": "warn"}
+    assert "netkvm, viostor" in plan.hazards[0].message
+    del machine.hive.root.make("p2vprep").children["DRIVERS"]
+    assert not codes(finish(draft(machine.facts(), machine.hives, ()), machine.hives))
+
+
 # --- what is there already ---------------------------------------------------------------------
 
 
