@@ -39,7 +39,7 @@ from p2vprep.core.model import (
 )
 from p2vprep.core.profiles import Choices, OwnedAction, ResolvedProfile, choose, in_order
 from p2vprep.core.registry import Hive, fold
-from p2vprep.core.rules import KINDS, RULES, SETTINGS, wds
+from p2vprep.core.rules import KINDS, RULES, SETTINGS, location, wds
 from p2vprep.core.rules.context import Rule, RuleContext
 from p2vprep.core.selection import Selection, as_given_back, select
 from p2vprep.core.wishes import NOTHING_WISHED, Wishes
@@ -126,6 +126,8 @@ _EDITS = (SetValue, DeleteValue, DeleteKey, MakeKey, PutFile, DeleteFile)
 _GIVEN_BACK = (RestoreService, RestoreValue)
 _PARK = "park"
 _KEEP = "keep"
+_PARKING = frozenset({location.NAME})
+"""Settings that park something whatever they are set to."""
 
 
 def _without_the_targets_own(
@@ -182,9 +184,13 @@ def _without_parking(
     """What is left to do where no first-boot job could give anything back."""
     reason = "without a first-boot job nothing would give it back"
     skips = [Skip(_PARK, owned.name, reason) for owned in actions if owned.action.kind == _PARK]
-    parked = [name for name, chosen in choices.settings.items() if chosen == _PARK]
+    parked = [
+        name
+        for name, chosen in choices.settings.items()
+        if chosen == _PARK or (name in _PARKING and chosen != _KEEP)
+    ]
     skips += [Skip(_PARK, f"setting {name}", reason) for name in parked]
-    settings = {name: _KEEP if chosen == _PARK else chosen for name, chosen in choices.settings.items()}
+    settings = {name: _KEEP if name in parked else chosen for name, chosen in choices.settings.items()}
     kept = [owned for owned in actions if owned.action.kind != _PARK]
     return kept, replace(choices, settings=settings), skips
 

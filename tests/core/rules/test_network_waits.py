@@ -285,3 +285,11 @@ def test_no_location_before_vista_and_none_without_a_known_network(version: tupl
     )
     assert (plan.changes, plan.first_boot) == ((), ())
     assert len(plan.skips) == 1
+
+
+def test_without_a_first_boot_job_nothing_is_parked_that_nobody_would_give_back() -> None:
+    switches = {"network-location": "private", "ncsi-passive": "park", "policy-wait": "park"}
+    held = software()
+    plan = plan_for(machine(), None, software=held, member=True, overrides=switches, first_boot=False)
+    assert (plan.changes, plan.first_boot) == ((), ())
+    assert {skip.subject for skip in plan.skips} == {f"setting {name}" for name in switches}
