@@ -14,6 +14,8 @@ from p2vprep.core.model import DeleteFile, DeleteKey, DeleteValue, Edit, MakeKey
 from p2vprep.core.registry import Hive, Key, find, fold, join, split
 
 Slot = tuple[str, ...]
+_TOP = 3
+"""The length of the slot of a key at the top of a hive."""
 
 
 def in_sequence(edits: Iterable[Edit], hives: Mapping[str, Hive]) -> tuple[Edit, ...]:
@@ -26,8 +28,11 @@ def in_sequence(edits: Iterable[Edit], hives: Mapping[str, Hive]) -> tuple[Edit,
     for edit in edits:
         slot = slot_of(edit)
         if isinstance(edit, DeleteKey):
-            for below in [known for known in kept if _is_below(known, slot)]:
-                del kept[below]
+            made = [_makes(kept.pop(known)) for known in list(kept) if _is_below(known, slot)]
+            if any(made) and len(slot) > _TOP:
+                # What was made on the way to the key stays.
+                above = MakeKey(edit.hive, join(*split(edit.key)[:-1]), edit.rule, edit.why)
+                kept.setdefault(slot_of(above), above)
             for below in [known for known in deleted if _is_below(known, slot)]:
                 del deleted[below]
             deleted[slot] = edit
@@ -42,9 +47,14 @@ def in_sequence(edits: Iterable[Edit], hives: Mapping[str, Hive]) -> tuple[Edit,
     return (*deletions, *later)
 
 
+def _makes(edit: Edit) -> bool:
+    """Whether an edit makes keys that are not there."""
+    return isinstance(edit, MakeKey) or (isinstance(edit, SetValue) and edit.create)
+
+
 def _after(earlier: Edit | None, edit: Edit, kept: dict[Slot, Edit]) -> Edit:
     """An edit that takes the place of an earlier one; the key that the earlier one made stays."""
-    if isinstance(earlier, SetValue) and earlier.create:
+    if isinstance(earlier, SetValue) and _makes(earlier):
         if isinstance(edit, SetValue):
             return replace(edit, create=True)
         made = MakeKey(earlier.hive, earlier.key, earlier.rule, earlier.why)
