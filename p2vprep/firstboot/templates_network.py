@@ -277,10 +277,18 @@ for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.one") do for /f "usebackq t
 if %SAME%==yes set "P2VIF=%P2VIDX%"
 goto :eof
 :byname
+rem No connection has a quotation mark in its name, unless somebody put it into the registry.
 >"%LOOK%.one" set P2VNAME
+%FIND% @QUOTE@ "%LOOK%.one" >nul 2>&1
+if not errorlevel 1 goto noname
 for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.one") do set "P2VIF=%%B"
 :written
 >"%LOOK%.if" set P2VIF
+goto :eof
+:noname
+set "P2VIF="
+del /q "%LOOK%.if" >nul 2>&1
+>>"%LOOK%.ran" echo no-handle
 goto :eof
 
 rem One command's exit code. 2: its number.
@@ -320,6 +328,8 @@ goto :eof
 rem The connection's name. 2: the new one.
 :rename
 if not exist "%LOOK%.named" >"%LOOK%.named" set P2VNAME
+%FIND% @QUOTE@ "%LOOK%.named" >nul 2>&1
+if not errorlevel 1 goto :eof
 for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.named") do if not "%%B"=="%~2" %NETSH% interface set interface name="%%B" newname="%~2" >>"%LOOK%.out" 2>&1 <nul
 >>"%LOOK%.ran" echo renamed %ERRORLEVEL%
 goto :eof
@@ -427,7 +437,7 @@ goto :eof
 for /f "usebackq skip=1 delims=" %%L in ("%LOOK%.ran") do >>"%OUT%" echo %%L
 for /f "usebackq skip=1 delims=" %%L in ("%LOOK%.checks") do >>"%OUT%" echo %%L
 goto :eof
-"""
+""".replace("@QUOTE@", '""""')  # how find spells one quotation mark
 
 TAKEOVER = r"""@echo off
 rem The new adapter becomes the old interface. 1: the old GUID, 2: the old driver key.

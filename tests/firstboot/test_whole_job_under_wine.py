@@ -222,9 +222,9 @@ def test_the_result_is_told_on_the_first_serial_port(windows: Prefix) -> None:
     path = windows.drive / "p2vprep" / "lib" / "serial.cmd"
     content = path.read_bytes()
     assert content.count(b"\r\n>COM1 echo") == 1
-    path.write_bytes(content.replace(b">COM1", rb">C:\standin\com1.txt"))
+    path.write_bytes(content.replace(b">COM1", rb">C:\standin\told.txt"))
     assert boot(windows).ok
-    told = windows.drive / "standin" / "com1.txt"
+    told = windows.drive / "standin" / "told.txt"
     deadline = time.monotonic() + 20
     while not told.exists() and time.monotonic() < deadline:
         time.sleep(0.5)
