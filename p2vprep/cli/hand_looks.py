@@ -151,7 +151,7 @@ def autoruns(images: tuple[Path, ...], everything: bool, **given: Any) -> None:
                 one.kind,
                 one.name,
                 one.command,
-                one.where,
+                "" if one.kind in ("service", "driver") else one.where,
                 one.vendor,
                 "yes" if one.enabled else "no",
                 in_box_word(one.in_box),

@@ -41,7 +41,8 @@ def choose_profiles(facts: Facts, options: Options, store: ProfileStore) -> Chos
 
     Raises UsageError for names that no profile has, DocumentError for invalid profiles.
     """
-    speaking = detect(store.all("source"), facts)
+    # Edits alone need no profile, and reading them all takes a while.
+    speaking = () if options.only_edits else detect(store.all("source"), facts)
     detections = tuple(one for one in speaking if one.applies)
     targets = [store.get(name, "target") for name in dict.fromkeys(options.targets)]
     at_home = target_hypervisors(targets)
