@@ -28,6 +28,8 @@ from p2vprep.console.services import Services
 from p2vprep.console.session import Session
 from p2vprep.console.style import CSS
 from p2vprep.console.words import findings_lines, heading, review
+from p2vprep.core.hand import listing
+from p2vprep.core.hand.listing import Row
 from p2vprep.core.model import Facts, Hazard
 from p2vprep.core.printable import printable
 from p2vprep.errors import P2vprepError
@@ -41,6 +43,7 @@ HELP = (
     "Tab, Shift+Tab          another part of the screen",
     "Enter                   what is under the cursor: start type, value, folder, file",
     "/                       filter services and drivers; find in the registry (f: next)",
+    "t                       services and drivers: only what Windows does not bring itself",
     "x                       disable a service or driver",
     "k                       its key in the registry",
     "n, m, d                 registry: new value, new key, delete",
@@ -204,12 +207,12 @@ class Console(App[int]):
         self._facts = None
         self._say("Opening the machine; its disk is only read")
         await asyncio.wrap_future(self._session.open())
-        facts, findings, hives = await self.ask(_everything)
+        facts, findings, hives, rows = await self.ask(_everything)
         self._facts = facts
         self._changed(self._collection.on(facts.boot_set))
         self.query_one("#title", Label).update(f"{printable(self._backend.title)}  {heading(facts)}")
         for view in self.query(Services):
-            view.load(facts.boot.services)
+            view.load(rows)
         self.query_one(Adapters).load(facts.boot)
         self.query_one(Registry).load(hives)
         self.query_one(Files).load()
@@ -326,8 +329,11 @@ class Console(App[int]):
             self.exit(self._stop_with)
 
 
-def _everything(machine: Browsing) -> tuple[Facts, tuple[Hazard, ...], tuple[HiveName, ...]]:
-    return machine.facts, machine.findings, machine.hives()
+def _everything(
+    machine: Browsing,
+) -> tuple[Facts, tuple[Hazard, ...], tuple[HiveName, ...], tuple[Row, ...]]:
+    rows = listing.rows(machine.facts.boot, machine.hive("SYSTEM"))
+    return machine.facts, machine.findings, machine.hives(), rows
 
 
 def _line(event: Event) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from p2vprep.core.hand.listing import Row
 from p2vprep.core.model import (
     Adapter,
     Change,
@@ -130,17 +131,19 @@ def start_choice(service: Service) -> str:
     return STARTS.get(service.start, str(service.start))
 
 
-def service_details(service: Service, dependants: tuple[str, ...]) -> Iterator[str]:
+def service_details(row: Row) -> Iterator[str]:
     """Everything that is known of a service, line by line."""
-    yield f"{service.name}: {service.display_name}" if service.display_name else service.name
+    service = row.service
+    yield f"{service.name}: {row.shown_name}" if row.shown_name else service.name
     yield f"{kind_of(service)}, starts {service.start_name}, error control {service.error_control}"
     facts = {
+        "whose": "part of Windows" if row.in_box else row.vendor,
         "runs": service.image_path,
         "library": service.service_dll,
         "as": service.object_name,
         "group": service.group,
-        "needs": ", ".join((*service.depends_on_services, *service.depends_on_groups)),
-        "needed by": ", ".join(dependants),
+        "needs": ", ".join(row.depends_on),
+        "needed by": ", ".join(row.needed_by),
     }
     for title, told in facts.items():
         if told:

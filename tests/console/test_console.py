@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from textual.widgets import OptionList, Tree
+from textual.widgets import Input, OptionList, Tree
 from textual.widgets.tree import TreeNode
 
 from p2vprep.console.registry import Place
@@ -43,13 +43,13 @@ def test_it_is_there_before_the_machine_is_and_can_be_left() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])
 def test_everything_is_in_sight(size: tuple[int, int]) -> None:
     async def scene(drive: Drive) -> None:
+        await drive.until(lambda: "q Quit" in drive.screen, "the keys")
         screen = drive.screen
         assert "SRV-ERP01: Windows Server 2012 R2" in screen
         for tab in ("1 Services", "2 Drivers", "3 Adapters", "4 Registry", "5 Files", "6 Findings"):
             assert tab in screen
         assert "Collected: 0" in screen
-        assert "q Quit" in screen
-        assert "BITS                  auto (delayed)" in screen
+        assert "BITS                 auto (delayed)     Windows" in screen
 
     driven(scene, FakeBackend(), size)
 
@@ -134,6 +134,13 @@ def test_the_filter_narrows_the_list() -> None:
         names = drive.column("#services", 1)
         assert 0 < len(names) < whole
         assert all(name.startswith(("CIM", "Cpq", "Cq", "cpq")) for name in names)
+        drive.app.query_one("#services Input", Input).value = ""
+        await drive.press("t")
+        assert 0 < drive.rows("#services") < whole
+        assert "Windows" not in drive.column("#services", 3)
+        assert "CIMnotify" in drive.column("#services", 1)
+        await drive.press("t")
+        assert drive.rows("#services") == whole
         await drive.press("slash")
         await drive.type("zzz")
         await drive.press("enter", "x", "enter", "k")  # nothing there: nothing happens

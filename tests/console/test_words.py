@@ -21,6 +21,7 @@ from p2vprep.console.words import (
     subject,
     to_input,
 )
+from p2vprep.core.hand.listing import Row
 from p2vprep.core.model import (
     FileChange,
     FileState,
@@ -156,9 +157,11 @@ def test_a_service_in_full() -> None:
         deleted=True,
         depends_on_services=("RPCSS",),
     )
-    lines = list(service_details(service, ("Fax",)))
+    lines = list(service_details(Row(service, "Print Spooler", ("Fax",), "Acme", False)))
     assert lines[0] == "Spooler: Print Spooler"
-    assert {"runs: spoolsv.exe", "needs: RPCSS", "needed by: Fax", "marked for deletion"} <= set(lines)
+    told = {"runs: spoolsv.exe", "needs: RPCSS", "needed by: Fax", "whose: Acme", "marked for deletion"}
+    assert told <= set(lines)
+    assert "whose: part of Windows" in service_details(Row(service, "", (), "Microsoft", True))
 
 
 def test_adapters_in_words() -> None:
