@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,7 +10,10 @@ from rich.text import Text
 
 from p2vprep.cli.output import printable
 from p2vprep.cli.render_plan import hazard_lines, heading
+from p2vprep.core.facts.ghosts import after_move
+from p2vprep.core.facts.mentions import places
 from p2vprep.core.model import Adapter, ControlSet, Interface, Service
+from p2vprep.core.registry import fold
 from p2vprep.engine.results import Inspection
 
 
@@ -30,7 +33,9 @@ def inspection_view(inspection: Inspection, *, verbose: bool = False) -> Rendera
         parts.append(Text(f"  {hive.name} hive: {state}", style="dim"))
     parts.append(Text(""))
     parts.extend(_vendors(inspection))
-    parts.append(adapter_table(facts.boot.adapters))
+    parts.append(adapter_table(facts.boot.adapters, inspection.hypervisors))
+    if verbose:
+        parts.extend(mention_lines(inspection))
     parts.extend(_orphans(facts.boot))
     parts.append(Text(""))
     parts.append(_services_line(facts.boot.services))
@@ -41,8 +46,11 @@ def inspection_view(inspection: Inspection, *, verbose: bool = False) -> Rendera
     return Group(*parts)
 
 
-def adapter_table(adapters: Iterable[Adapter]) -> RenderableType:
-    """Physical adapters, teams and whatever has an address; the plumbing of Windows is counted only."""
+def adapter_table(adapters: Iterable[Adapter], hypervisors: Collection[str] = frozenset()) -> RenderableType:
+    """Physical adapters, teams and whatever has an address; the plumbing of Windows is counted only.
+
+    Whether an adapter is a ghost is told for the hypervisors it goes to; without any, for all there are.
+    """
     shown = [adapter for adapter in adapters if _worth_showing(adapter)]
     if not shown:
         return Text("No network adapters of the source.")
@@ -50,18 +58,30 @@ def adapter_table(adapters: Iterable[Adapter]) -> RenderableType:
     for column in ("Adapter", "MAC", "Kind", "Ghost", "Addresses", "Why"):
         table.add_column(column, overflow="fold")
     for adapter in shown:
-        ghost = {True: "yes", False: "no", None: "?"}[adapter.ghost]
+        expected = after_move(adapter, hypervisors)
+        ghost = {True: "yes", False: "no", None: "?"}[expected.ghost]
         name = Text(printable(adapter.name or "(no name)"))
         name.append("\n" + printable(adapter.description), style="dim")
         table.add_row(
             name,
             Text(adapter.mac or "-"),
             Text(adapter.kind),
-            Text(ghost, style="yellow" if adapter.ghost else "default"),
+            Text(ghost, style="yellow" if expected.ghost else "default"),
             Text(_addresses(adapter)),
-            Text(printable(adapter.why), style="dim"),
+            Text(printable(expected.why), style="dim"),
         )
     return table
+
+
+def mention_lines(inspection: Inspection) -> Iterable[RenderableType]:
+    """For each adapter that the table shows, how many places of which sort mention it."""
+    for adapter in inspection.facts.boot.adapters:
+        held = inspection.mentions.get(fold(adapter.guid), ())
+        if _worth_showing(adapter) and held:
+            counted = ", ".join(
+                f"{place} {number}" if number > 1 else place for place, number in places(held).items()
+            )
+            yield Text(f"{printable(adapter.name or adapter.guid)} is mentioned as: {counted}", style="dim")
 
 
 def service_table(services: Iterable[Service]) -> RenderableType:

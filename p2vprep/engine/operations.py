@@ -51,6 +51,8 @@ def inspect(paths: Sequence[Path], options: Options, sink: Sink) -> Inspection:
     """Facts and findings of a machine. The images are opened for reading only."""
     warm = WarmUp(options)
     with opened(paths, options, sink, warm) as machine:
+        from p2vprep.core.facts.mentions import find_mentions
+        from p2vprep.core.profiles import target_hypervisors
         from p2vprep.engine.planning import make_plan
 
         planned, chosen = make_plan(machine, options, warm.store)
@@ -61,6 +63,13 @@ def inspect(paths: Sequence[Path], options: Options, sink: Sink) -> Inspection:
             detections=chosen.detections,
             findings=planned.hazards,
             hives=machine.hive_states,
+            hypervisors=target_hypervisors(chosen.profiles),
+            mentions=find_mentions(
+                machine.hives["SYSTEM"],
+                machine.facts.boot_set,
+                machine.facts.boot.adapters,
+                machine.hives.get("SOFTWARE"),
+            ),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ from p2vprep.engine.documents import facts_json, plain
 
 if TYPE_CHECKING:  # what is only named here is loaded while the appliance boots
     from p2vprep.core.detect import Detection
+    from p2vprep.core.facts.mentions import Mention
     from p2vprep.disk.volume import WindowsVolume
 
 Status = Literal["as planned", "given back", "renewed", "differs"]
@@ -27,6 +29,10 @@ class Inspection:
     detections: tuple[Detection, ...]
     findings: tuple[Hazard, ...]
     hives: tuple[HiveState, ...]
+    hypervisors: frozenset[str] = frozenset()
+    """Of the targets asked for; what becomes of adapters is told for them."""
+    mentions: Mapping[str, tuple[Mention, ...]] = field(default_factory=dict)
+    """Every place that mentions an adapter, by its folded GUID."""
 
     def to_json(self) -> dict[str, object]:
         """The document ``p2vprep.inspect/1``."""
@@ -37,11 +43,25 @@ class Inspection:
             "images": [plain(image) for image in self.images],
             "volume": plain(self.volume),
             "guest": guest_to_json(self.facts.guest),
-            "facts": facts_json(self.facts),
+            "facts": {**facts_json(self.facts), "adapters": self._adapters()},
             "sources": [plain(detection) for detection in self.detections],
             "findings": [finding.to_json() for finding in self.findings],
             "hives": [plain(hive) for hive in self.hives],
         }
+
+    def _adapters(self) -> list[object]:
+        """The adapters, each with what becomes of it after the move and where it is mentioned."""
+        from p2vprep.core.facts.ghosts import after_move
+        from p2vprep.core.registry import fold
+
+        told: list[object] = []
+        for adapter in self.facts.boot.adapters:
+            document = plain(adapter)
+            assert isinstance(document, dict)
+            document["after_move"] = plain(after_move(adapter, self.hypervisors))
+            document["mentions"] = plain(self.mentions.get(fold(adapter.guid), ()))
+            told.append(document)
+        return told
 
 
 @dataclass(frozen=True)

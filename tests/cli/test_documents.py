@@ -93,6 +93,11 @@ def test_the_document_of_the_inspection(disk: Path) -> None:
     assert adapters["Production"]["dhcp"] is True
     assert adapters["Local Area Connection 2"]["ghost"] is True
     assert adapters["Local Area Connection 2"]["addresses"] == ["10.20.40.15/24"]
+    assert adapters["Production"]["ghost"] is None
+    assert adapters["Production"]["after_move"]["ghost"] is True
+    assert "no hypervisor" in adapters["Production"]["after_move"]["why"]
+    places = {mention["place"] for mention in adapters["Production"]["mentions"]}
+    assert {"device", "class instance", "TCP/IP interface"} <= places
     evidence = {(item["kind"], item["subject"]) for item in facts["evidence"]}
     assert {("service", "CqMgHost"), ("driver", "hpqilo3"), ("bios", "ProLiant DL380p Gen8")} <= evidence
     assert {item["vendor"] for item in facts["evidence"]} == {"hpe-proliant"}

@@ -2,7 +2,7 @@ r"""What becomes of network adapters that the machine does not have any more.
 
 ``keep``, ``neutralise`` or ``remove`` (:mod:`p2vprep.core.rules.ghost_edits`). Without a choice they are
 neutralised, which was done on every version for years and loses nothing; on Windows 10 2004, Server 2022
-and later Plug and Play then removes them at the first boot, by its own means (``docs/network-ghosts.md``).
+and later Plug and Play then removes them at the first boot, by its own means (``docs/ghosts.md``).
 Only hardware is touched: never tunnels, WAN miniports, loopback, virtual switches, VPN adapters. A team
 is no ghost itself, but without its members it only keeps the address: it gives that up, and stays.
 """
