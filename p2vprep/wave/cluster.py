@@ -83,9 +83,8 @@ class Cluster:
         self._client.close()
 
     def _event(self, event: Any) -> None:
-        _when, told = event
-        if isinstance(told, dict) and "kind" in told:
-            self._news.put(cluster_task.report_of(told))
+        _when, told = event  # Dask itself adds to what is told, so that the report is a part of it
+        self._news.put(cluster_task.report_of(told["report"]))
 
     def _ended(self, number: int) -> list[Report]:
         """What a task that is over has brought."""

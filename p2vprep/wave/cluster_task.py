@@ -28,7 +28,7 @@ def carry_out(job: str, topic: str) -> Told:
     from distributed import get_worker
 
     worker: Any = get_worker()
-    return perform(Job.from_json(job), topic, lambda told: worker.log_event(topic, told))
+    return perform(Job.from_json(job), topic, lambda told: worker.log_event(topic, {"report": told}))
 
 
 def perform(job: Job, topic: str, tell: Callable[[Told], None]) -> Told:
