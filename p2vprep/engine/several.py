@@ -183,7 +183,8 @@ def _opened(place: _Place, share: Appliance, teller: Teller) -> Machine:
     from p2vprep.engine.machine import open_machine
 
     disks = place.images if place.run is None else place.run.disks
-    return open_machine(disks, share, place.work.options, teller.sink(place.work.name), place.ahead)
+    sink, writable = teller.sink(place.work.name), place.run is not None
+    return open_machine(disks, share, place.work.options, sink, place.ahead, writable=writable)
 
 
 def _planned(place: _Place, machine: Machine, sink: Sink) -> Plan:
