@@ -89,7 +89,6 @@ def _script(name: str, item: ConfigureInterface, plan: InterfacePlan, of: int, f
         '>>"%OUT%" echo adapter after-restart %GUID%',
         "exit 3011",
         ":configure",
-        'if exist "%LOOK%.named" del /q "%LOOK%.named" >nul 2>&1',
         "set TRY=1",
         ":try",
         '>"%LOOK%.ran" echo rem',

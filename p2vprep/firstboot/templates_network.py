@@ -153,24 +153,24 @@ if not defined LOCATEDAT goto :eof
 >"%LOOK%.one" set LOCATEDAT
 for /f "usebackq tokens=3 delims=;" %%P in ("%LOOK%.one") do set "POSITION=%%P"
 if defined POSITION >"%LOOK%.one" set POSITION
-set "ONE="
+set "P2VPA="
 for /f "usebackq tokens=1-3 delims=abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ=(,) " %%A in ("%LOOK%.one") do (
-  set "ONE=%%A"
-  set "TWO=%%B"
-  set "THREE=%%C"
+  set "P2VPA=%%A"
+  set "P2VPB=%%B"
+  set "P2VPC=%%C"
 )
-if not defined ONE goto :eof
+if not defined P2VPA goto :eof
 >"%LOOK%.one" echo rem
->>"%LOOK%.one" set ONE
->>"%LOOK%.one" set TWO
->>"%LOOK%.one" set THREE
+>>"%LOOK%.one" set P2VPA
+>>"%LOOK%.one" set P2VPB
+>>"%LOOK%.one" set P2VPC
 set SAFE=yes
-for /f "usebackq skip=1 delims=ONETWHR=0123456789" %%X in ("%LOOK%.one") do set SAFE=no
+for /f "usebackq skip=1 delims=P2VABC=013456789" %%X in ("%LOOK%.one") do set SAFE=no
 if %SAFE%==no goto :eof
-set "ONE=00%ONE%"
-set "TWO=00%TWO%"
-set "THREE=00%THREE%"
-set "PLACE=%ONE:~-3%-%TWO:~-3%-%THREE:~-3%"
+set "P2VPA=00%P2VPA%"
+set "P2VPB=00%P2VPB%"
+set "P2VPC=00%P2VPC%"
+set "PLACE=%P2VPA:~-3%-%P2VPB:~-3%-%P2VPC:~-3%"
 goto :eof
 
 rem --- which one is meant ---
@@ -247,6 +247,9 @@ goto %1
 rem What netsh shall be told: the interface's index where netsh knows one, else its name.
 :handle
 set "P2VIF="
+rem An earlier round may have given it another name.
+%REG% query "%NETKEY%\%GUID%\Connection" >"%LOOK%.one" 2>nul
+for /f "usebackq tokens=1,2*" %%A in ("%LOOK%.one") do if /i "%%A"=="Name" set "P2VNAME=%%C"
 if %MODERN%==no goto byname
 set TURN=0
 :look
@@ -327,7 +330,7 @@ goto :eof
 
 rem The connection's name. 2: the new one.
 :rename
-if not exist "%LOOK%.named" >"%LOOK%.named" set P2VNAME
+>"%LOOK%.named" set P2VNAME
 %FIND% @QUOTE@ "%LOOK%.named" >nul 2>&1
 if not errorlevel 1 goto :eof
 for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.named") do if not "%%B"=="%~2" %NETSH% interface set interface name="%%B" newname="%~2" >>"%LOOK%.out" 2>&1 <nul
@@ -344,9 +347,13 @@ set STORED=right
 %REG% query "%CCS%\Services\NetBT\Parameters\Interfaces\Tcpip_%GUID%" >"%LOOK%.nbt" 2>nul
 %REG% query "%NETKEY%\%GUID%\Connection" >"%LOOK%.con" 2>nul
 %REG% query "%CCS%\Services\Tcpip\Parameters\PersistentRoutes" >"%LOOK%.per" 2>nul
-for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.if") do %NETSH% interface ipv6 show addresses interface="%%B" >"%LOOK%.ad6" 2>nul <nul
+if %MODERN%==yes goto modern
+for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.if") do %NETSH% interface ipv6 show address interface="%%B" >"%LOOK%.ad6" 2>nul <nul
 %NETSH% interface ipv6 show routes >"%LOOK%.rt6" 2>nul <nul
-if %MODERN%==no goto :eof
+goto :eof
+:modern
+for /f "usebackq tokens=1* delims==" %%A in ("%LOOK%.if") do %NETSH% interface ipv6 show addresses interface="%%B" >"%LOOK%.ad6" 2>nul <nul
+%NETSH% interface ipv6 show route >"%LOOK%.rt6" 2>nul <nul
 %NETSH% interface ipv4 show interfaces >"%LOOK%.if4" 2>nul <nul
 %NETSH% interface ipv4 show route >"%LOOK%.rt4" 2>nul <nul
 goto :eof

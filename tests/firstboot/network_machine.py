@@ -131,8 +131,8 @@ set "REG=%SystemRoot%\System32\reg.exe"
 if exist C:\standin\netsh-fails exit 1
 if "%3 %4"=="show interfaces" goto interfaces
 if "%3 %4"=="show addresses" goto addresses
-if "%3 %4"=="show routes" goto routes6
-if "%3 %4"=="show route" goto routes4
+if "%2 %3 %4"=="ipv6 show route" goto routes6
+if "%2 %3 %4"=="ipv4 show route" goto routes4
 set "FAMILY=%2"
 set "VERB=%3 %4"
 if "%1 %2"=="winsock reset" exit 0

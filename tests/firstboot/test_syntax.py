@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 import pytest
@@ -13,6 +14,7 @@ from p2vprep.core.values import Data
 from p2vprep.firstboot.adapters import shown
 from p2vprep.firstboot.interface import plan_interface
 from p2vprep.firstboot.quoting import LONGEST_LINE, is_plain
+from p2vprep.firstboot.templates_network import ADAPTER
 from tests.firstboot import syntax
 from tests.firstboot.syntax import fault
 
@@ -160,3 +162,27 @@ def test_every_line_of_the_table_is_used() -> None:
             words = command.removeprefix("%NETSH% ").split(" ")
             used.add(" ".join(word for word in words if "=" not in word))
     assert {name for name in used if name.startswith("interface")} == set(syntax.NETSH)
+
+
+SHOWN = {
+    # What each version calls the tables that are read back.
+    "interface ipv4 show interfaces": "modern",
+    "interface ipv4 show route": "modern",
+    "interface ipv6 show addresses": "modern",
+    "interface ipv6 show route": "modern",
+    "interface ipv6 show address": "old",
+    "interface ipv6 show routes": "old",
+}
+
+
+def test_the_tables_that_are_read_back_are_called_as_the_version_calls_them() -> None:
+    """2003 (command-line reference): show address, show routes. Later: show addresses, show route."""
+    found: dict[str, set[str]] = {"old": set(), "modern": set()}
+    dump = ADAPTER[ADAPTER.index(":dump") : ADAPTER.index("rem Is the value 3")]
+    old, modern = dump.split(":modern")
+    for version, text in (("old", old), ("modern", modern)):
+        found[version] |= set(re.findall(r"%NETSH% (interface ipv\d show \w+)", text))
+    assert found == {
+        version: {command for command, known in SHOWN.items() if known == version}
+        for version in ("old", "modern")
+    }
