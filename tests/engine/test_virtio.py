@@ -72,7 +72,10 @@ def test_a_kit_without_this_windows_refuses_the_apply(machine: Path, tmp_path: P
 
 def test_a_folder_that_is_no_kit_is_a_usage_error(machine: Path, tmp_path: Path) -> None:
     folder = virtio.write(tmp_path / "kit", {"readme.txt": b"words"})
+    before = machine.read_bytes()
     failed(2, "no-virtio-drivers", "plan", machine, "--virtio-win", folder)
+    failed(2, "no-virtio-drivers", "apply", machine, "--virtio-win", folder, "--yes")
+    assert machine.read_bytes() == before
 
 
 @pytest.mark.corpus
