@@ -20,6 +20,7 @@ from p2vprep.core.facts import gather
 from p2vprep.core.model import (
     Facts,
     FileChange,
+    FileState,
     FirstBootItem,
     KeyChange,
     Plan,
@@ -39,7 +40,7 @@ from p2vprep.core.never import (
 from p2vprep.core.planner import draft, file_paths, finish
 from p2vprep.core.profiles import ResolvedProfile
 from p2vprep.core.regf.reader import HiveReader
-from p2vprep.core.registry import Hive, fold
+from p2vprep.core.registry import Hive, MemoryHive, fold
 from p2vprep.core.values import Data
 from p2vprep.core.wishes import Wishes
 from p2vprep.profile_store import ProfileStore
@@ -286,6 +287,55 @@ def test_multipath_does_nothing_where_a_disk_came_through_mpio() -> None:
     plan = finish(draft(machine.facts(), hives, [profile], overrides=everything_on(profile)), hives)
     assert plan.changes == ()
     assert {"hdlmdsm", "EmcpBase", "PowerPath"} <= {skip.subject for skip in plan.skips}
+
+
+# --- stages ------------------------------------------------------------------------------------
+
+
+def test_sealing_forgets_what_belongs_to_one_machine_and_nothing_else() -> None:
+    one, machine = Data.sz("x"), Machine()
+    gone = {
+        r"Microsoft\Windows\CurrentVersion\WindowsUpdate": ("SusClientId", "PingID", "AccountDomainSid"),
+        r"Microsoft\MSMQ\Parameters\MachineCache": ("QMId",),
+    }
+    held = {key: dict.fromkeys((*names, "Kept"), one) for key, names in gone.items()}
+    held |= {
+        r"Microsoft\SystemCertificates\SMS\Certificates\A1": {"Blob": one},
+        r"Microsoft\MSMQ\Parameters": {},
+    }
+    software = MemoryHive(held)
+    machine.put(r"Services\Tcpip6\Parameters", Dhcpv6DUID="x", Kept="x")
+    machine.put(r"Services\Tcpip\Parameters\DNSRegisteredAdapters\{a}", a=1)
+    machine.put(r"Services\Netlogon\Parameters", DisablePasswordChange=0)
+    machine.put(r"Control\Power", HibernateEnabled=1)
+    hives = {"SYSTEM": machine.hive, "SOFTWARE": software}
+    seal = STORE.get("seal")
+    wanted = draft(machine.facts(), hives, [seal], overrides=everything_on(seal))
+    there = FileState("0" * 64, 1)
+    plan = finish(wanted, hives, files={"/Windows/SMSCFG.INI": there})
+    values = {change.name for change in plan.changes if isinstance(change, ValueChange)}
+    keys = {change.key for change in plan.changes if isinstance(change, KeyChange)}
+    ours = {name for names in gone.values() for name in names}
+    assert values == ours | {"Dhcpv6DUID", "DisablePasswordChange", "HibernateEnabled", "SysPrep"}
+    assert keys == {
+        r"ControlSet001\Services\Tcpip\Parameters\DNSRegisteredAdapters",
+        r"Microsoft\SystemCertificates\SMS\Certificates",
+    }
+    assert [change.path for change in plan.changes if isinstance(change, FileChange)] == [
+        "/Windows/SMSCFG.INI"
+    ]
+    assert {hazard.code for hazard in plan.hazards} <= {"winsock-providers"}
+    assert plan.first_boot == ()
+
+
+def test_a_connected_first_boot_parks_less_than_an_isolated_one() -> None:
+    parked = {
+        stage: {name for one in STORE.get(stage).actions if one.action.park for name in one.action.park.names}
+        for stage in ("isolated-first-boot", "connected-first-boot")
+    }
+    assert {fold(name) for name in parked["connected-first-boot"]} < {
+        fold(name) for name in parked["isolated-first-boot"]
+    }
 
 
 # --- HPE ProLiant ------------------------------------------------------------------------------
