@@ -14,7 +14,7 @@ from p2vprep.core.model import Adapter, ConfigureInterface, Facts
 from p2vprep.core.network import InterfaceConfig
 from p2vprep.core.registry import fold, join
 from p2vprep.errors import UsageError
-from p2vprep.firstboot import templates_network
+from p2vprep.firstboot import templates_adapter, templates_network
 from p2vprep.firstboot.interface import VISTA, InterfacePlan, plan_interface
 from p2vprep.firstboot.quoting import is_guid
 from p2vprep.firstboot.step import Step
@@ -52,7 +52,7 @@ def _step(number: int, item: ConfigureInterface, of: int, facts: Facts) -> Step:
     data[f"{name}.reg"] = regtext.encode(regtext.render(sections))
     shared = {
         "find.cmd": templates_network.FIND,
-        "adapter.cmd": templates_network.ADAPTER,
+        "adapter.cmd": templates_adapter.ADAPTER,
         "takeover.cmd": templates_network.TAKEOVER,
     }
     if item.takeover_guid is None:

@@ -166,22 +166,9 @@ def _cmdline(
     system = around.system
     if system is None:
         raise UsageError("the start by CmdLine needs the SYSTEM hive", code="first-boot-start")
-    kind, line = value(system, _SETUP, "SetupType"), value(system, _SETUP, "CmdLine")
-    ours = line == Data.sz(_setup_command())
-    busy = [name for name in _BUSY if (held := value(system, _SETUP, name)) is not None and held.number]
-    if busy or (kind is not None and kind.number and not ours):
-        raise RefusedError(
-            "Windows is in the middle of a setup of its own, CmdLine is in use",
-            code="setup-in-progress",
-            hint="Start the first boot by a service (the default).",
-            details=tuple(busy),
-        )
-    before = Data.sz("") if ours else line
+    kind, line = _setup_at_rest(system)
     running = r"HKEY_LOCAL_MACHINE\SYSTEM"
-    rest = regtext.Section(
-        join(running, _SETUP),
-        (("SetupType", kind if kind and not ours else Data.dword(0)), ("CmdLine", before)),
-    )
+    rest = regtext.Section(join(running, _SETUP), (("SetupType", kind), ("CmdLine", line)))
     needs = _dependencies(facts.boot, waiting)
     entry = regtext.Section(
         join(running, "CurrentControlSet", "Services", SERVICE),
@@ -207,6 +194,22 @@ def _cmdline(
         ]
     )
     return StartPlan(edits, data, begin)
+
+
+def _setup_at_rest(system: Hive) -> tuple[Data, Data | None]:
+    """SetupType and CmdLine as they are to be given back. Raises RefusedError where a setup is under way."""
+    kind, line = value(system, _SETUP, "SetupType"), value(system, _SETUP, "CmdLine")
+    if line == Data.sz(_setup_command()):
+        return Data.dword(0), Data.sz("")
+    busy = [name for name in _BUSY if (held := value(system, _SETUP, name)) is not None and held.number]
+    if busy or (kind is not None and kind.number):
+        raise RefusedError(
+            "Windows is in the middle of a setup of its own, CmdLine is in use",
+            code="setup-in-progress",
+            hint="Start the first boot by a service (the default).",
+            details=tuple(busy),
+        )
+    return kind or Data.dword(0), line
 
 
 def _setup_command() -> str:

@@ -14,7 +14,7 @@ from p2vprep.core.values import Data
 from p2vprep.firstboot.adapters import shown
 from p2vprep.firstboot.interface import plan_interface
 from p2vprep.firstboot.quoting import LONGEST_LINE, is_plain
-from p2vprep.firstboot.templates_network import ADAPTER
+from p2vprep.firstboot.templates_adapter import ADAPTER
 from tests.firstboot import syntax
 from tests.firstboot.syntax import fault
 
