@@ -39,7 +39,7 @@ from p2vprep.core.model import (
 )
 from p2vprep.core.profiles import Choices, OwnedAction, ResolvedProfile, choose, in_order
 from p2vprep.core.registry import Hive, fold
-from p2vprep.core.rules import KINDS, RULES, SETTINGS, location, wds
+from p2vprep.core.rules import RULES, SETTINGS, location, wds
 from p2vprep.core.rules.context import Rule, RuleContext
 from p2vprep.core.selection import Selection, as_given_back, select
 from p2vprep.core.wishes import NOTHING_WISHED, Wishes
@@ -107,7 +107,6 @@ def draft(
             found += _run(rule, facts, one, hives, choices, selections, actions, wishes)
     by_hand = resolve(wishes.edits, facts, sets, hives, selections)
     found += [*by_hand.edits, *by_hand.hazards, *by_hand.skips, *wishes.items, *wishes.findings]
-    found += _unsupported(facts, sets[0], hives, actions, choices)
     if not first_boot:
         found = list(_without_steps(found))
     return Draft(
@@ -264,23 +263,6 @@ def _why_not(
 ) -> str | None:
     parameters = choices.parameters.get(owned.profile, {})
     return why_not(owned.action.when, facts.guest, control_set, system, parameters)
-
-
-def _unsupported(
-    facts: Facts,
-    control_set: ControlSet,
-    hives: Mapping[str, Hive],
-    actions: Sequence[OwnedAction],
-    choices: Choices,
-) -> Iterator[Skip]:
-    """A skip for every action that would do something here and that no rule of this release carries out."""
-    for owned in actions:
-        kind = owned.action.kind
-        if kind in KINDS or not finds_something(owned.action, facts, control_set, hives):
-            continue
-        reason = _why_not(owned, facts, control_set, hives["SYSTEM"], choices)
-        later = f"this release does not carry out {kind!r} yet: {owned.action.why}"
-        yield Skip(kind, owned.name, reason or later)
 
 
 def _each_once(items: Iterable[Item]) -> tuple[Item, ...]:

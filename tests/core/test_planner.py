@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from p2vprep.core.documents.actions import KINDS as DOCUMENT_KINDS
 from p2vprep.core.model import (
     Edit,
     FileChange,
@@ -80,31 +81,22 @@ def test_parameters_switch_actions_on() -> None:
         machine.plan(profile(body), overrides={"tema": "disable"})
 
 
-NOT_YET = {
+REMOVALS = {
     "filter-remove": "filter-remove: prl_strg",
-    "value": r"value: {key: '%ControlSet%\Control\X', name: N, type: REG_DWORD, data: 4}",
     "value-delete": r"value-delete: {key: '%ControlSet%\Control\X', name: N}",
-    "key-delete": r"key-delete: {key: '%ControlSet%\Control\X'}",
-    "uninstall": "uninstall: {products: ['^HP ']}",
-    "file": "file: {path: /p2vprep/a.cmd, content: text}",
-    "file-delete": "file-delete: {path: /p2vprep/a.cmd}",
-    "first-boot": "first-boot: {commands: [net start x]}",
+    "key-delete": r"key-delete: {key: '%ControlSet%\Control\X\Y'}",
 }
 
 
-@pytest.mark.parametrize("kind", [kind for kind in NOT_YET if kind not in KINDS])
-def test_kinds_without_a_rule_are_told_and_not_dropped(kind: str) -> None:
-    machine = Machine().put(r"Control\X", N=1).put(r"Control\Class\{x}", UpperFilters=["PRL_STRG"])
-    (skip,) = machine.plan(actions(NOT_YET[kind])).skips
-    assert (skip.rule, skip.subject) == (kind, "testers: a0")
-    assert skip.reason == f"this release does not carry out {kind!r} yet: a good reason 0"
-    (skip,) = machine.plan(actions(NOT_YET[kind] + ", when: {windows: '>=10.0'}")).skips
-    assert skip.reason == "for Windows >=10.0; this is 6.1.7601"
+def test_every_kind_of_action_is_carried_out_by_one_rule() -> None:
+    carried_out = [kind for rule in RULES for kind in rule.KINDS]
+    assert sorted(carried_out) == sorted(DOCUMENT_KINDS)
+    assert set(carried_out) == KINDS
 
 
-@pytest.mark.parametrize("kind", ["filter-remove", "value-delete", "key-delete"])
+@pytest.mark.parametrize("kind", REMOVALS)
 def test_they_are_no_news_where_there_is_nothing_to_remove(kind: str) -> None:
-    assert Machine().plan(actions(NOT_YET[kind])).skips == ()
+    assert Machine().plan(actions(REMOVALS[kind])).skips == ()
 
 
 def test_conditions_on_keys_services_and_membership() -> None:
