@@ -75,7 +75,7 @@ def _how(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _to_how(given: dict[str, Any]) -> How:
     names = ("jobs", "per_appliance", "time_limit", "scheduler", "accelerator")
-    more = {name: given[name] for name in ("fail_fast", "redo_changed") if name in given}
+    more = {name: given[name] for name in ("fail_fast", "redo_changed", "redo") if name in given}
     return How(**{name: given[name] for name in names}, **more)
 
 
@@ -126,6 +126,12 @@ def check(manifest_file: Path, only: tuple[str, ...], deep: bool, **given: Any) 
 @click.option(
     "--redo-changed", is_flag=True, help="Also apply machines again whose entry changed since they were done."
 )
+@click.option(
+    "--redo",
+    multiple=True,
+    metavar="NAME",
+    help="Do this machine once more, after a rollback or a new conversion; * and ? are wildcards.",
+)
 @click.option("--allow", "allow", multiple=True, metavar="CODE", help="Lift a contradiction by its code.")
 @click.option("--yes", is_flag=True, help="Nothing is asked in any case: the manifest says what is wanted.")
 @_how
@@ -144,6 +150,8 @@ def run(
             return _dry_run(output, sink, chosen, how)
         with WaveProgress(output, len(chosen.machines)) as progress:
             ran = conduct.run(whole, chosen, how, progress, sink)
+        if ran.tally.interrupted is not None and output.as_json:
+            raise ran.tally.interrupted  # one document only
         with Ledger(whole.path, create=False) as ledger:
             if output.as_json:
                 output.document(reporting.run_document(ledger, ran))

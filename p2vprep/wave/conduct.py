@@ -28,6 +28,8 @@ class How:
     per_appliance: int | None = None
     time_limit: int | None = None
     fail_fast: bool = False
+    redo: tuple[str, ...] = ()
+    """Names or patterns of machines to be done once more."""
     redo_changed: bool = False
     scheduler: str | None = None
     accelerator: Accelerator = AUTO
@@ -54,6 +56,8 @@ def run(manifest: Manifest, chosen: Manifest, how: How, watcher: Watcher, sink: 
     """
     with only_run(manifest.path), Ledger(manifest.path, create=True) as ledger:
         ledger.enter(manifest)
+        if how.redo:
+            ledger.again([machine.name for machine in chosen.only(how.redo).machines])
         left = ledger.left(redo_changed=how.redo_changed)
         machines = [machine for machine in chosen.machines if machine.name in left]
         changed = () if how.redo_changed else ledger.changed()

@@ -207,6 +207,14 @@ class Ledger:
         )
         return {row["name"]: row["token"] for row in self._base.execute(query, (redo_changed,))}
 
+    def again(self, names: Sequence[str]) -> None:
+        """These machines are to be done once more, whatever was done; an earlier receipt does not count."""
+        with self._change() as base:
+            base.executemany(
+                "UPDATE machine SET state = 'waiting', token = ? WHERE name = ?",
+                [(new_token(), name) for name in names],
+            )
+
     # --- the run
 
     def begin(self, names: Sequence[str]) -> None:

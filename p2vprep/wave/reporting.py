@@ -30,6 +30,9 @@ _COLUMNS = (
     "name", "state", "windows", "source", "values", "keys", "files", "hazards", "attempts", "started",
     "finished", "seconds", "host", "error", "message", "first boot", "as planned", "disks",
 )  # fmt: skip
+_OURS = (b"<!DOCTYPE html>", b'<?xml version="1.0"', b'{\n "schema": "p2vprep.', b"\xef\xbb\xbfname,state,")
+"""How the reports begin."""
+_START = 32
 Chosen = Callable[[str], bool]
 
 
@@ -52,7 +55,12 @@ def pieces(ledger: Ledger, form: str, chosen: Chosen) -> Iterator[str]:
 
 
 def write(place: Path, parts: Iterable[str]) -> None:
-    """Writes a report: whole or not at all. Raises UsageError where that is impossible."""
+    """Writes a report: whole or not at all.
+
+    Raises UsageError where that is impossible, or where something else than a report is there: a
+    manifest, an image.
+    """
+    _require_place(place)
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
@@ -64,6 +72,25 @@ def write(place: Path, parts: Iterable[str]) -> None:
         raise UsageError(
             f"the report cannot be written: {problem.strerror}", subject=shown(place)
         ) from problem
+
+
+def _require_place(place: Path) -> None:
+    try:
+        with place.open("rb") as held:
+            start = held.read(_START)
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise UsageError(
+            f"the report cannot be written: {problem.strerror}", subject=shown(place)
+        ) from problem
+    if start and not start.startswith(_OURS):
+        raise UsageError(
+            "there is a file that is no report; it is not replaced",
+            code="not-a-report",
+            subject=shown(place),
+            hint="Name another file with -o.",
+        )
 
 
 def status_document(ledger: Ledger, entries: Sequence[Entry]) -> Told:

@@ -58,6 +58,18 @@ def test_the_story_of_a_wave(make_wave: MakeWave, launches: Launches, tmp_path: 
     assert done("wave", "report", wave, "--only", "a")["machines"][0]["changes"]
 
 
+def test_a_machine_that_was_taken_back_is_done_again_when_asked_for(
+    make_wave: MakeWave, launches: Launches, tmp_path: Path
+) -> None:
+    wave = make_wave("a").path
+    image = tmp_path / "a" / "disk.raw"
+    assert done("wave", "run", wave, *ONE)["applied"] == 1
+    done("rollback", image)
+    assert done("wave", "run", wave, *ONE)["applied"] == 0
+    assert done("wave", "run", wave, *ONE, "--redo", "a")["applied"] == 1
+    assert done("wave", "run", wave, *ONE)["done_before"] == 1
+
+
 def test_a_dry_run_shows_every_machine(make_wave: MakeWave, launches: Launches) -> None:
     wave = make_wave("a").path
     ran = p2vprep("wave", "run", wave, *ONE, "--dry-run")
