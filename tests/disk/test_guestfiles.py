@@ -244,3 +244,19 @@ def test_every_call_that_fails_fails_the_work_with_its_type(image: bytes) -> Non
                 work(GuestFiles(faulty, "ntfs"))
             assert error.value.code == code
             assert isinstance(error.value, CannotOpenError if number <= first_write + 1 else FailedError)
+
+
+def test_a_folder_is_told_with_kinds_and_links_are_not_followed(image: bytes) -> None:
+    appliance = opened(image)
+    appliance.make_link("/Tools/elsewhere")
+    appliance.mkdir("/Tools/below")
+    files = GuestFiles(appliance, "ntfs")
+    assert [(name, held.kind, held.size) for name, held in files.entries("/tools")] == [
+        ("below", "folder", 0),
+        ("elsewhere", "other", 0),
+        ("Readme.TXT", "file", 7),
+    ]
+    assert code_of(lambda: files.entries("/Tools/elsewhere")) == "guest-path-unexpected"
+    assert code_of(lambda: files.entries("/Tools/Readme.TXT")) == "guest-path-unexpected"
+    assert code_of(lambda: files.entries("/none")) == "guest-file-missing"
+    assert code_of(lambda: files.read("/Tools/elsewhere")) == "guest-path-unexpected"

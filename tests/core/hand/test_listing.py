@@ -121,7 +121,12 @@ def test_what_lies_in_a_folder_of_windows(program: str, inside: bool) -> None:
     [
         ("win7-sp1-x86_regipy_1.SYSTEM", ("McShield", "VMTools", "vmci"), ("Spooler", "Tcpip", "WinDefend")),
         ("winxp-sp3-x86_bcc-dfa_1.SYSTEM", ("avg9wd", "E1000", "WinVNC4"), ("Dhcp", "helpsvc", "atapi")),
-        ("win10-21h2-x64_dissect.regf_1.SYSTEM", ("VMTools", "edgeupdate"), ("BITS", "storahci", "WSearch")),
+        pytest.param(
+            "win10-21h2-x64_dissect.regf_1.SYSTEM",
+            ("VMTools", "edgeupdate"),
+            ("BITS", "storahci", "WSearch"),
+            marks=pytest.mark.long,
+        ),
         ("win2003-sp1-x86-dc_gosecretsdump_1.SYSTEM", (), ("Netlogon", "DNS", "W32Time", "Spooler")),
     ],
 )
