@@ -26,13 +26,16 @@ def console(images: tuple[Path, ...], **given: Any) -> None:
     together like every apply: on an overlay, proved, and with an undo.
     """
 
-    def work(_output: Output, _sink: Sink) -> ExitStatus:
+    def work(output: Output, _sink: Sink) -> ExitStatus:
         _require_terminal()
         options = to_options(given)
         from p2vprep import console as program
         from p2vprep.console.backend import Machine
 
-        status = program.run(Machine(images, options))
+        status = program.run(
+            Machine(images, options),
+            lambda: output.err.print("Ending the appliance; this may take a little."),
+        )
         if status:
             sys.exit(status)
         return ExitStatus.OK

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from p2vprep.console.ports import Backend
 
 
-def run(backend: Backend) -> int:
+def run(backend: Backend, waiting: Callable[[], None]) -> int:
     """Runs the console on the terminal until the user quits; returns the exit status.
 
-    Waits for the machine to be closed. What is no P2vprepError ends the console and passes through.
+    Waits for the machine to be closed, and calls ``waiting`` where that takes more than a moment. A fault
+    of ours ends the console with its traceback and the status 1.
     """
     from p2vprep.console.app import Console
 
@@ -16,5 +19,5 @@ def run(backend: Backend) -> int:
     try:
         status = console.run()
     finally:
-        console.end()
-    return console.return_code or 0 if status is None else status
+        console.end(waiting)
+    return console.return_code or status or 0

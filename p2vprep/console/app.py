@@ -160,9 +160,9 @@ class Console(App[int]):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._terminated)
         self.begin(self._open, "machine")
 
-    def end(self) -> None:
-        """Closes the machine; to be called once the screen is gone."""
-        self._session.end()
+    def end(self, waiting: Callable[[], None] = lambda: None) -> None:
+        """Closes the machine; to be called once the screen is gone. See :meth:`Session.end`."""
+        self._session.end(waiting)
 
     def _heard(self, event: Event) -> None:
         self.post_message(Told(event))

@@ -1,4 +1,7 @@
-"""The dialogs: a text with buttons, a choice, a line to type, a value to edit, work in progress."""
+"""The dialogs: a text with buttons, a choice, a line to type, a value to edit, work in progress.
+
+Each has the focus on its first part that can have it, which is Textual's own habit.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +50,6 @@ class Dialog(ModalScreen[str]):
                 for name, label in self._buttons:
                     yield Button(label, id=name, compact=True)
 
-    def on_mount(self) -> None:
-        self.query_one(f"#{self._buttons[0][0]}", Button).focus()
-
     @on(Button.Pressed)
     def pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id or "")
@@ -93,10 +93,9 @@ class Choice(ModalScreen[str]):
             yield Label("Enter chooses, Escape goes back", classes="hint")
 
     def on_mount(self) -> None:
-        choices = self.query_one("#choices", OptionList)
-        choices.focus()
-        if self._chosen in self._choices:
-            choices.highlighted = self._choices.index(self._chosen)
+        for choices in self.query(OptionList):
+            if self._chosen in self._choices:
+                choices.highlighted = self._choices.index(self._chosen)
 
     @on(OptionList.OptionSelected)
     def selected(self, event: OptionList.OptionSelected) -> None:
@@ -123,9 +122,6 @@ class Line(ModalScreen[str]):
             yield Static(self._text, markup=False)
             yield Input(self._start, id="line", compact=True)
             yield Label("Enter takes it, Escape goes back", classes="hint")
-
-    def on_mount(self) -> None:
-        self.query_one("#line", Input).focus()
 
     @on(Input.Submitted)
     def submitted(self, event: Input.Submitted) -> None:
@@ -182,9 +178,6 @@ class ValueEditor(ModalScreen[TypedValue | None]):
             with Horizontal(classes="buttons"):
                 yield Button("Keep (^S)", id="keep", compact=True)
                 yield Button("Back (Esc)", id="back", compact=True)
-
-    def on_mount(self) -> None:
-        self.query_one("#name" if self._name is None else "#data").focus()
 
     @on(Button.Pressed, "#keep")
     def action_save(self) -> None:
@@ -252,9 +245,6 @@ class Page(ModalScreen[str]):
             with Horizontal(classes="buttons"):
                 for name, label in self._buttons:
                     yield Button(label, id=name, compact=True)
-
-    def on_mount(self) -> None:
-        self.query_one("#page-text").focus()
 
     @on(Button.Pressed)
     def pressed(self, event: Button.Pressed) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ from p2vprep.errors import CannotOpenError
 from p2vprep.events import Sink
 
 Answer = TypeVar("Answer")
+MOMENT = 0.5
+"""Seconds."""
 
 
 class Session:
@@ -45,11 +48,15 @@ class Session:
         """Closes the machine and takes the newest run back. It has to be opened again afterwards."""
         return self._thread.submit(self._changing, lambda: self._backend.rollback(self._sink))
 
-    def end(self) -> None:
-        """Closes the machine and waits for that; what was asked for and not begun is dropped."""
+    def end(self, waiting: Callable[[], None] = lambda: None) -> None:
+        """Closes the machine and waits for that; ``waiting`` is called where it takes more than a moment."""
         closed = self._thread.submit(self._close)
         try:
-            closed.result()
+            try:
+                closed.result(timeout=MOMENT)
+            except FutureTimeoutError:
+                waiting()
+                closed.result()
         finally:
             self._thread.shutdown(wait=True, cancel_futures=True)
 

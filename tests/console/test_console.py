@@ -10,6 +10,7 @@ import pytest
 from textual.widgets import Input, OptionList, Tree
 from textual.widgets.tree import TreeNode
 
+from p2vprep.console.app import Console
 from p2vprep.console.registry import Place
 from p2vprep.core.model import DeleteKey, DeleteValue, Hazard, MakeKey, PutFile, SetValue
 from p2vprep.core.values import Data
@@ -579,3 +580,18 @@ def test_a_machine_that_cannot_be_opened_is_told_and_can_be_tried_again() -> Non
             await drive.opened()
 
     asyncio.run(play())
+
+
+def test_leaving_while_an_error_comes_up_is_no_fault() -> None:
+    class Missing(FakeBackend):
+        def browse(self, sink):  # type: ignore[no-untyped-def]
+            raise FailedError("There is no such file.", code="image-missing")
+
+    async def play() -> Console:
+        async with driving(Missing()) as drive:
+            drive.app.exit(0)
+        return drive.app
+
+    for _ in range(3):
+        app = asyncio.run(play())
+        assert (app.return_code, app.return_value) == (0, 0)

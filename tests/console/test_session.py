@@ -67,6 +67,15 @@ def test_a_failed_apply_leaves_the_worker_alive() -> None:
     assert backend.closed == 1
 
 
+def test_who_waits_for_the_end_is_told() -> None:
+    backend = FakeBackend(gate=threading.Event())
+    assert backend.gate is not None
+    session = Session(backend, silent)
+    session.open()
+    session.end(backend.gate.set)  # told: only then the opening goes on
+    assert (backend.opened, backend.closed) == (1, 1)
+
+
 def test_the_end_drops_what_was_not_begun() -> None:
     session = Session(FakeBackend(), silent)
     session.open().result()
