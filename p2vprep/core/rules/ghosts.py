@@ -64,7 +64,14 @@ def rule(context: RuleContext) -> Iterator[RuleYield]:
     yield from scene.findings
     if not scene.gone and not scene.teams:
         return
-    removable = tuple(gone for gone in scene.gone if choice == "remove" and _removable(gone.adapter))
+    removable: tuple[Gone, ...] = ()
+    if choice == "remove":
+        edited = [one for one in scene.gone if _removable(one.adapter) and _is_edited(context, one.adapter)]
+        removable = tuple(one for one in scene.gone if _removable(one.adapter) and one not in edited)
+        for one in edited:
+            yield Skip(
+                NAME, one.title, "a filter is taken from its device in the same plan; it is neutralised"
+            )
     others = tuple(gone for gone in scene.gone if gone not in removable)
     yield from _neutralise(context, root, scene, others)
     if removable:
@@ -197,6 +204,13 @@ def _leftover(root: Key, interface: Interface) -> Adapter:
 def _removable(adapter: Adapter) -> bool:
     """Whether it is hardware, the only thing that is ever removed."""
     return adapter.kind == "physical"
+
+
+def _is_edited(context: RuleContext, adapter: Adapter) -> bool:
+    """Whether the plan writes a filter list of the device, which then cannot be deleted as well."""
+    device = fold(rf"{context.control_set.name}\Enum\{adapter.instance}")
+    written = (fold(one.found.key) for one in context.selection.filters if one.after is not None)
+    return any(key == device or key.startswith(f"{device}\\") for key in written)
 
 
 def _lost(team: Team, gone: set[str]) -> bool:

@@ -35,6 +35,7 @@ from tests.support.network import (
     Nic,
     everything,
 )
+from tests.support.profiles import actions
 
 VERSIONS = {
     "2003": (5, 2, 3790),
@@ -456,3 +457,17 @@ def test_routes_in_a_network_that_stays_stay() -> None:
     host.nics[1].addresses = ("192.0.2.77",)
     plan = plan_for(host, host.build())
     assert not [name for name in values(plan) if "PersistentRoutes" in name]
+
+
+def test_a_device_whose_filters_the_plan_edits_is_not_removed_in_the_same_plan() -> None:
+    host = server(VERSIONS["2012 R2"])
+    machine = host.build().service("acmeflt", 3, 1)
+    machine.put(rf"Enum\{host.nics[0].instance}", UpperFilters=["acmeflt", "other"])
+    hives = {"SYSTEM": machine.hive, "SOFTWARE": host.software}
+    profile = actions("filter-remove: acmeflt")
+    wanted = draft(machine.facts(), hives, [profile], wishes=Wishes(ghosts="remove"))
+    plan = finish(wanted, hives)
+    assert plan.refusals == ()
+    assert not [change for change in mine(plan) if isinstance(change, KeyChange)]
+    assert values(plan)["Connection: Name"] == '"Production (old)"'
+    assert [skip.subject for skip in plan.skips if skip.rule == "ghosts"] == ["Production"]
