@@ -1,7 +1,7 @@
 """The actions of a profile: one kind each, with its own fields.
 
-Every kind of the document is read and checked here, also those whose rule
-comes in a later release: the planner then says so instead of dropping them.
+Every kind of the document is read and checked here; each is carried out by one rule
+(``p2vprep.core.rules``).
 """
 
 from __future__ import annotations
