@@ -124,6 +124,16 @@ def test_stat_tells_files_folders_and_nothing(appliance: Appliance) -> None:
     assert appliance.stat("/none/none") is None
 
 
+def test_many_names_are_told_in_one_call(appliance: Appliance) -> None:
+    mounted(appliance)
+    file, none, log = appliance.stats("/Windows/System32/config", ["SYSTEM", "none", "system.log1"])
+    assert (file, none) == (Stat("file", len(HIVE)), None)
+    assert log is not None
+    (folder,) = appliance.stats("/Windows", ["System32"])
+    assert folder == Stat("folder", folder.size if folder else 0)
+    assert appliance.stats("/Windows", []) == ()
+
+
 def test_resolve_finds_the_spelling(appliance: Appliance) -> None:
     mounted(appliance)
     assert appliance.resolve("/wINDOWS/system32/CONFIG/system") == SYSTEM
