@@ -32,7 +32,7 @@ from p2vprep.core.model import Edit, Start
 from p2vprep.core.registry import Key
 from p2vprep.engine.byhand import Browser
 from p2vprep.engine.documents import plain
-from p2vprep.errors import UsageError
+from p2vprep.errors import HiveError, UsageError
 
 Words = tuple[tuple[Path, ...], tuple[str, ...]]
 _STARTS = {
@@ -210,18 +210,28 @@ def find_text(words: Words, where: tuple[Where, ...], exact: bool, limit: int, *
 
     def at(browser: Browser) -> Shown:
         hits: list[tuple[str, Hit]] = []
+        unreadable: list[str] = []
         for top in tops or _everything(browser):
             hive = browser.place(top).hive
-            found = search(browser.key(top), text, where=where or EVERYWHERE, whole=exact)
+            try:
+                key = browser.key(top)
+            except HiveError:
+                if tops:
+                    raise
+                unreadable.append(top)
+                continue
+            found = search(key, text, where=where or EVERYWHERE, whole=exact)
             still = limit + 1 - len(hits)
             hits += [(places.shown(hive, hit.key), hit) for hit in islice(found, still)]
         more, hits = len(hits) > limit, hits[:limit]
         document: dict[str, object] = {
             "schema": "p2vprep.registry-find/1",
-            "complete": not more,
-            "hits": [_hit_json(key, hit) for key, hit in hits],
+            "complete": not more and not unreadable,
+            "unreadable": unreadable,
+            "hits": [_hit_json(place, hit) for place, hit in hits],
         }
-        view = hits_view([(key, hit.where, *_hit_texts(hit)) for key, hit in hits], more=more)
+        shown = [(place, hit.where, *_hit_texts(hit)) for place, hit in hits]
+        view = hits_view(shown, more=more, unreadable=unreadable)
         return document, view
 
     look(words[0], given, at, first=lambda: _check_search(text, tops))

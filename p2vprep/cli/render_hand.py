@@ -92,16 +92,17 @@ def data_text(data: Data, width: int = _WIDEST) -> str:
     return data.show(width)
 
 
-def hits_view(hits: Iterable[tuple[str, str, str, str]], *, more: bool) -> RenderableType:
-    """Places where a text was found: key, where, name, data."""
+def hits_view(
+    hits: Iterable[tuple[str, str, str, str]], *, more: bool, unreadable: Sequence[str] = ()
+) -> RenderableType:
+    """Places where a text was found: key, where, name, data; and the hives that could not be searched."""
     made = table("Key", "Found in", "Value", "Data")
     for hit in hits:
         made.add_row(*cells(*hit))
-    if not made.row_count:
-        return Text("Not found.")
-    parts: list[RenderableType] = [made]
+    parts: list[RenderableType] = [made if made.row_count else Text("Not found.")]
     if more:
         parts.append(Text("There is more; --limit shows it.", style="yellow"))
+    parts += [Text(f"{printable(top)} cannot be read.", style="yellow") for top in unreadable]
     return Group(*parts)
 
 

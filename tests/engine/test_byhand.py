@@ -177,5 +177,7 @@ def test_a_damaged_hive_of_a_user_stops_what_needs_it_only(shelf: Shelf, tmp_pat
     with pytest.raises(RefusedError) as refused:
         apply(path, *value_deletion(rf"HKU\Anna\{RUN}", "A"))
     assert refused.value.code == "hive-not-here"
+    searched = done("registry", path, "find", "no such text")
+    assert (searched["complete"], searched["unreadable"]) == (False, [r"HKU\Anna"])
     found = {(one["kind"], one["name"]): one for one in done("autoruns", path)["autoruns"]}
     assert found["run", "(cannot be read)"]["where"] == r"HKU\Anna"
