@@ -119,6 +119,7 @@ def test_one_launch_serves_all_and_every_machine_is_committed(launches: Launches
     assert {device[:8] for device in launches.mounted} == {"/dev/sda", "/dev/sdb", "/dev/sdc"}
 
 
+@pytest.mark.long
 def test_a_shared_launch_does_what_a_single_one_does(
     launches: Launches, disks: list[Path], shelf: Shelf, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_shared_launch_does_what_a_single_one_does(
     assert alone.plan.changes == together.plan.changes
 
 
+@pytest.mark.long
 def test_a_second_time_there_is_nothing_to_do(launches: Launches, disks: list[Path]) -> None:
     several.apply_several(works(disks[:2]), "tcg", Told())
     told = Told()
@@ -164,6 +166,7 @@ def test_a_bad_disk_harms_nobody_else(
     assert "no-windows" in run.note
 
 
+@pytest.mark.long
 def test_an_unknown_profile_fails_one_machine_before_its_run(launches: Launches, disks: list[Path]) -> None:
     told = Told()
     mixed = [*works(disks[:1]), *works(disks[1:2], Options(sources=("no-such",)))]
@@ -230,6 +233,7 @@ def test_an_interrupt_leaves_the_undecided_as_they_were(
     assert all(recovery.history([disk])[-1].state is RunState.DISCARDED for disk in disks)
 
 
+@pytest.mark.long
 def test_plans_and_verifications_share_a_launch_too(launches: Launches, disks: list[Path]) -> None:
     told = Told()
     several.plan_several(works(disks[:2]), "tcg", told)

@@ -282,6 +282,7 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
     assert target.read_text() == "x"
 
 
+@pytest.mark.long
 def test_a_finished_run_that_was_taken_back_is_not_taken_for_done(
     make_wave: MakeWave, launches: Launches
 ) -> None:

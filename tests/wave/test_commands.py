@@ -58,6 +58,7 @@ def test_the_story_of_a_wave(make_wave: MakeWave, launches: Launches, tmp_path: 
     assert done("wave", "report", wave, "--only", "a")["machines"][0]["changes"]
 
 
+@pytest.mark.long
 def test_a_machine_that_was_taken_back_is_done_again_when_asked_for(
     make_wave: MakeWave, launches: Launches, tmp_path: Path
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_machine_that_was_taken_back_is_done_again_when_asked_for(
     assert done("wave", "run", wave, *ONE)["done_before"] == 1
 
 
+@pytest.mark.long
 def test_a_dry_run_shows_every_machine(make_wave: MakeWave, launches: Launches) -> None:
     wave = make_wave("a").path
     ran = p2vprep("wave", "run", wave, *ONE, "--dry-run")
@@ -145,6 +147,7 @@ def test_progress_that_cannot_be_written_does_not_end_the_work() -> None:
     assert console.quiet
 
 
+@pytest.mark.long
 def test_json_is_one_document_also_when_the_disks_are_looked_at(
     make_wave: MakeWave, launches: Launches
 ) -> None:

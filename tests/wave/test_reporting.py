@@ -228,6 +228,7 @@ def test_the_page_in_a_real_browser(written: Path, tmp_path: Path) -> None:
         assert page_.print_pdf().startswith(b"%PDF")
 
 
+@pytest.mark.long
 def test_the_page_is_readable_without_scripts(written: Path, tmp_path: Path) -> None:
     with browsers.browser(tmp_path, scripts=False) as page_:
         page_.open(written)

@@ -76,6 +76,7 @@ def test_a_wave_shares_launches_and_writes_its_ledger(make_wave: MakeWave, launc
     assert all(done_runs(wave, name) == 1 for name in "abc")
 
 
+@pytest.mark.long
 def test_a_second_run_does_nothing(make_wave: MakeWave, launches: Launches) -> None:
     wave = make_wave("a", "b")
     run(wave)
@@ -93,6 +94,7 @@ def test_a_new_machine_is_all_that_is_left(make_wave: MakeWave, launches: Launch
     assert seen.states == {"b": "applied"}
 
 
+@pytest.mark.long
 def test_a_bad_disk_fails_by_itself_and_is_tried_again_the_next_time(
     make_wave: MakeWave, launches: Launches, tmp_path: Path
 ) -> None:
@@ -107,6 +109,7 @@ def test_a_bad_disk_fails_by_itself_and_is_tried_again_the_next_time(
     assert seen.states == {"gone": "applied"}
 
 
+@pytest.mark.long
 def test_a_crash_of_the_process_fails_one_machine_only(make_wave: MakeWave, launches: Launches) -> None:
     wave = make_wave("a", "crash", "b")
     before = fingerprint(disk(wave, "crash"))
@@ -161,6 +164,7 @@ def test_fail_fast_begins_nothing_new(make_wave: MakeWave, launches: Launches) -
     assert seen.states == dict.fromkeys(("gone", "a", "b"), "applied")
 
 
+@pytest.mark.long
 def test_a_change_of_the_manifest_is_noticed(make_wave: MakeWave, launches: Launches) -> None:
     run(make_wave("a", "b"))
     wave = make_wave("a", more="concurrency: {jobs: 1}")
@@ -183,6 +187,7 @@ def test_nobody_runs_a_wave_twice_at_a_time(make_wave: MakeWave, launches: Launc
     assert caught.value.code == "wave-busy"
 
 
+@pytest.mark.long
 def test_a_dry_run_changes_nothing(make_wave: MakeWave, launches: Launches) -> None:
     wave = make_wave("a", "gone", missing=("gone",))
     before = fingerprint(disk(wave, "a"))
@@ -195,6 +200,7 @@ def test_a_dry_run_changes_nothing(make_wave: MakeWave, launches: Launches) -> N
     assert not (wave.path.parent / "wave.yaml.p2vprep").exists()
 
 
+@pytest.mark.long
 def test_the_disks_are_read_again_after_the_boot(make_wave: MakeWave, launches: Launches) -> None:
     wave = make_wave("a", "b", "gone", missing=("gone",))
     run(wave)
