@@ -32,7 +32,7 @@ set BEFORE=-1
 set STABLE=0
 rem Windows installs drivers while this runs: 60 looks, 5 seconds apart, for the first adapter that is missing.
 set MOST=60
-if exist "%P2V%\work\waited.tmp" set MOST=4
+if exist "%P2V%\work\waited.tmp" set MOST=8
 
 :poll
 call :list
