@@ -230,8 +230,9 @@ class _Reader:
             plain, faults = csvnetwork.document(network)
             found["network"] = plain
             self.faults += faults
-        if "name" not in found and isinstance(found.get("disks"), list):
-            found["name"] = _stem(found["disks"])
+        disks = found.get("disks")
+        if "name" not in found and isinstance(disks, list) and disks:
+            found["name"] = _stem(disks)
         return found
 
     def _saw(self, top: Path, key: str, row: int, column: int) -> None:
@@ -266,7 +267,6 @@ class _Reader:
         return found
 
 
-def _stem(disks: Plain) -> str:
+def _stem(disks: list[Plain]) -> str:
     """A machine without a name is called as its first disk."""
-    assert isinstance(disks, list)
     return re.split(r"[/\\]", str(disks[0]))[-1].rpartition(".")[0] or str(disks[0])

@@ -28,17 +28,19 @@ def keys(plan: dict[str, Any]) -> set[str]:
 def test_by_default_the_vendor_is_detected_and_the_stage_is_the_isolated_first_boot(disk: Path) -> None:
     plan = done("plan", disk)
     assert [name.split()[0] for name in plan["profiles"]] == ["hpe-proliant", "isolated-first-boot"]
-    assert rules(plan) == {"services", "park", "ncsi", "stale-dhcp", "first-boot"}
+    assert rules(plan) == {"services", "park", "ncsi", "stale-dhcp", "ghosts", "first-boot"}
 
 
 def test_none_stands_for_no_profile(disk: Path) -> None:
-    assert rules(done("plan", disk, "--source", "none")) == {"park", "ncsi", "stale-dhcp", "first-boot"}
+    unvendored = done("plan", disk, "--source", "none")
+    assert rules(unvendored) == {"park", "ncsi", "stale-dhcp", "ghosts", "first-boot"}
     without = done("plan", disk, "--stage", "none")
     assert [name.split()[0] for name in without["profiles"]] == ["hpe-proliant"]
-    assert rules(without) == {"services", "stale-dhcp"}
-    bare = done("plan", disk, "--stage", "none", "--source", "none", "--set", "stale-dhcp=keep")
+    assert rules(without) == {"services", "ghosts", "stale-dhcp"}
+    nothing_wanted = ("--stage", "none", "--source", "none", "--ghosts", "keep", "--set", "stale-dhcp=keep")
+    bare = done("plan", disk, *nothing_wanted)
     assert (bare["profiles"], bare["changes"], bare["first_boot"]) == ([], [], [])
-    nothing = done("apply", disk, "--yes", "--stage", "none", "--source", "none", "--set", "stale-dhcp=keep")
+    nothing = done("apply", disk, "--yes", *nothing_wanted)
     assert not nothing["committed"]
 
 
@@ -57,7 +59,7 @@ def test_settings(disk: Path) -> None:
 
 def test_without_a_first_boot_job_nothing_is_parked(disk: Path) -> None:
     plan = done("plan", disk, "--no-first-boot")
-    assert rules(plan) == {"services", "stale-dhcp"}
+    assert rules(plan) == {"services", "ghosts", "stale-dhcp"}
     assert plan["first_boot"] == []
     why = reasons(plan, "park")
     assert len(why) > 10
@@ -103,7 +105,8 @@ def test_a_folder_of_ones_own_profiles(disk: Path, tmp_path: Path) -> None:
         "  - id: spooler\n    why: nobody prints here\n    source: our own practice\n    disable: Spooler\n"
     )
     (own / "quiet.yaml").write_text(text)
-    given = ("--profile-dir", own, "--source", "none", "--set", "stale-dhcp=keep", "--stage", "quiet")
+    nothing_else = ("--source", "none", "--ghosts", "keep", "--set", "stale-dhcp=keep")
+    given = ("--profile-dir", own, *nothing_else, "--stage", "quiet")
     plan = done("plan", disk, *given)
     assert plan["profiles"] == ["quiet 3"]
     assert [(one["key"], one["why"]) for one in plan["changes"]] == [

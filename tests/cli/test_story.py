@@ -103,7 +103,12 @@ def test_the_plan_that_was_read_is_applied(disk: Path, tmp_path: Path) -> None:
     applied = done("apply", disk, "--yes", "--plan", plan)
     assert applied["plan"]["request"]["settings"] == {"ncsi": "keep"}
     assert applied["plan"]["request"]["sources"] == []
-    assert {change["rule"] for change in applied["plan"]["changes"]} == {"park", "stale-dhcp", "first-boot"}
+    assert {change["rule"] for change in applied["plan"]["changes"]} == {
+        "park",
+        "stale-dhcp",
+        "ghosts",
+        "first-boot",
+    }
     assert done("verify", disk, "--plan", plan)["as_planned"]
     assert done("apply", disk, "--yes", "--source", "none", "--set", "ncsi=keep")["why"] == "nothing to do"
 

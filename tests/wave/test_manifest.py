@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from p2vprep.core.network import Network
@@ -266,6 +266,7 @@ def test_no_bytes_make_a_table_fail_otherwise_than_by_a_document_error(content: 
         max_size=5,
     )
 )
+@example([["", ""], ["|", ""]])
 def test_no_cells_make_a_table_fail_otherwise_than_by_a_document_error(rows: list[list[str]]) -> None:
     text = "disk,ip,mac,set\n" + "\n".join(",".join(row) for row in rows)
     with suppress(DocumentError):
