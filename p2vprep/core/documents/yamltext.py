@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from p2vprep.core.documents import quickyaml
 from p2vprep.core.documents.positions import Path, Position, Positions, show_path
 from p2vprep.errors import DocumentError
 
@@ -37,7 +38,7 @@ def parse(text: str, source: str, *, longest: int = _LONGEST) -> tuple[Plain, Po
     if len(text) > longest:
         raise DocumentError(f"{source} is longer than {longest // 1024 // 1024} MiB", subject=source)
     try:
-        root = YAML(typ="rt", pure=True).compose(text)
+        root = quickyaml.compose(text) or YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         where = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
