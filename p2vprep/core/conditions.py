@@ -18,7 +18,7 @@ from p2vprep.core.documents.actions import (
     WarnTarget,
     When,
 )
-from p2vprep.core.documents.patterns import in_range, name_matches, regex
+from p2vprep.core.documents.patterns import any_name_matches, in_range, name_matches, regex
 from p2vprep.core.model import ControlSet, Facts, Guest, Service
 from p2vprep.core.registry import Hive, find, join, split, value
 
@@ -89,7 +89,7 @@ def targets(target: ServiceTarget, control_set: ControlSet) -> tuple[Service, ..
         if not service.instance
         and not service.deleted
         and (target.type is None or service.kind == target.type)
-        and any(name_matches(name, service.name) for name in target.names)
+        and any_name_matches(target.names, service.name)
     )
 
 

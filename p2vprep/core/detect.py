@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from p2vprep.core.documents.patterns import name_matches, regex
+from p2vprep.core.documents.patterns import any_name_matches, regex
 from p2vprep.core.documents.profile import Detect
 from p2vprep.core.model import Evidence, Facts, Service
 from p2vprep.core.profiles import ResolvedProfile
@@ -125,7 +125,7 @@ def _services(wanted: Detect, name: str, services: Iterable[Service]) -> Iterato
             continue
         driver = service.kind == "driver"
         patterns = wanted.drivers if driver else wanted.services
-        if any(name_matches(pattern, service.name) for pattern in patterns):
+        if any_name_matches(patterns, service.name):
             where = service.key
             kind_strength = _HINT if driver else _STRONG
             yield Evidence(name, "driver" if driver else "service", service.name, where, kind_strength)

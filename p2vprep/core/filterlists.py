@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from p2vprep.core.conditions import fits, why_not
 from p2vprep.core.documents.actions import FilterTarget
-from p2vprep.core.documents.patterns import is_wildcard, name_matches
+from p2vprep.core.documents.patterns import any_name_matches, is_wildcard, name_matches
 from p2vprep.core.model import ClassFilter, ControlSet, Guest, Hazard, Service, Skip
 from p2vprep.core.never import in_box, in_box_filter, never
 from p2vprep.core.profiles import Choices, OwnedAction
@@ -102,7 +102,7 @@ def _meant(target: FilterTarget, found: ClassFilter) -> Iterator[str]:
     if target.classes and fold(found.class_guid) not in {fold(guid) for guid in target.classes}:
         return
     for name in found.names:
-        if any(name_matches(pattern, name) for pattern in target.names):
+        if any_name_matches(target.names, name):
             yield name
 
 

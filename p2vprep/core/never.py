@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from p2vprep.core.documents.patterns import name_matches
+from p2vprep.core.documents.patterns import any_name_matches
 from p2vprep.core.model import Guest, Role, Service
 
 _VISTA = (6, 0)
@@ -34,7 +34,7 @@ class Never:
             (self.kind is None or service.kind == self.kind)
             and (self.role is None or guest.role == self.role)
             and (self.before is None or guest.version.nt < self.before)
-            and any(name_matches(name, service.name) for name in self.names)
+            and any_name_matches(self.names, service.name)
         )
 
 
@@ -147,12 +147,12 @@ The list for Hyper-V holds Microsoft's own parts, which ship with Windows (the i
 
 def in_box_filter(name: str) -> bool:
     """Whether a filter of this name ships with Windows."""
-    return any(name_matches(known, name) for known in IN_BOX_FILTERS)
+    return any_name_matches(IN_BOX_FILTERS, name)
 
 
 def guest_boot_driver(service: Service) -> bool:
     """Whether a driver belongs to a hypervisor alone, so that it may go although it starts with Windows."""
-    return service.kind == "driver" and any(name_matches(name, service.name) for name in GUEST_BOOT_DRIVERS)
+    return service.kind == "driver" and any_name_matches(GUEST_BOOT_DRIVERS, service.name)
 
 
 def processor_driver(service: Service, guest: Guest) -> bool:
@@ -160,14 +160,14 @@ def processor_driver(service: Service, guest: Guest) -> bool:
     return (
         service.kind == "driver"
         and guest.version.nt < _VISTA
-        and any(name_matches(name, service.name) for name in PROCESSOR_DRIVERS)
+        and any_name_matches(PROCESSOR_DRIVERS, service.name)
     )
 
 
 def part_of(service: Service, hypervisors: Iterable[str]) -> str | None:
     """The hypervisor, of those given, whose guests need this service or driver; None where there is none."""
     for hypervisor in sorted(hypervisors):
-        if any(name_matches(name, service.name) for name in GUEST_PARTS.get(hypervisor, ())):
+        if any_name_matches(GUEST_PARTS.get(hypervisor, ()), service.name):
             return hypervisor
     return None
 
@@ -179,4 +179,4 @@ def never(service: Service, guest: Guest) -> str | None:
 
 def in_box(service: Service) -> bool:
     """Whether a driver is one that ships with Windows for storage or network controllers."""
-    return service.kind == "driver" and any(name_matches(name, service.name) for name in IN_BOX_DRIVERS)
+    return service.kind == "driver" and any_name_matches(IN_BOX_DRIVERS, service.name)

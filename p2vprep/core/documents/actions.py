@@ -333,6 +333,7 @@ KINDS = (
     "boot-path",
     "warn",
 )
+_FIELDS = {kind: kind.replace("-", "_") for kind in KINDS}
 
 
 def _short(target: type[ServiceTarget]) -> BeforeValidator:
@@ -367,12 +368,12 @@ class Action(Strict):
     @property
     def kind(self) -> str:
         """The one kind that is given: ``disable``, ``filter-remove``, …"""
-        return self._given()[0]
+        return next(kind for kind, field in _FIELDS.items() if getattr(self, field) is not None)
 
     @property
     def target(self) -> Strict:
         """What the action acts on, in the shape of its kind."""
-        found = getattr(self, self.kind.replace("-", "_"))
+        found = getattr(self, _FIELDS[self.kind])
         assert isinstance(found, Strict)
         return found
 
@@ -387,7 +388,7 @@ class Action(Strict):
         return self.target.services if isinstance(self.target, WarnTarget) else self.services
 
     def _given(self) -> list[str]:
-        return [kind for kind in KINDS if getattr(self, kind.replace("-", "_")) is not None]
+        return [kind for kind, field in _FIELDS.items() if getattr(self, field) is not None]
 
     @model_validator(mode="after")
     def _one_kind(self) -> Action:

@@ -6,6 +6,7 @@ All are checked when a document is read, so that using them cannot fail.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
@@ -44,6 +45,17 @@ def _compiled_name(pattern: str) -> re.Pattern[str]:
 def name_matches(pattern: str, name: str) -> bool:
     """Whether a whole name fits a pattern (``*`` any text, ``?`` one sign), without regard to case."""
     return _compiled_name(pattern).fullmatch(fold(name)) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compiled_names(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(_compiled_name(pattern).pattern for pattern in patterns), re.DOTALL)
+
+
+def any_name_matches(patterns: Iterable[str], name: str) -> bool:
+    """Whether a whole name fits one of the patterns at least; quick for many of them."""
+    wanted = tuple(patterns)
+    return bool(wanted) and _compiled_names(wanted).fullmatch(fold(name)) is not None
 
 
 def _check_name(pattern: str) -> str:

@@ -14,13 +14,14 @@ from typing import Any
 import yaml
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.resolver import implicit_resolvers
+from ruamel.yaml.tag import Tag
 
 _DEEPEST = 60
 """Levels that are followed. Events are taken one by one: libyaml's own composer can run out of stack."""
 
-_STR, _SEQ, _MAP = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+_STR, _SEQ, _MAP = (Tag(suffix=f"tag:yaml.org,2002:{kind}") for kind in ("str", "seq", "map"))
 _RESOLVERS = tuple(
-    (tag, pattern, frozenset(first))
+    (Tag(suffix=str(tag)), pattern, frozenset(first))
     for versions, tag, pattern, first in implicit_resolvers
     if (1, 2) in versions
 )
@@ -97,11 +98,11 @@ def _begun(event: Any) -> Node:
     raise _OtherError
 
 
-def _tag(value: str) -> str:
+def _tag(value: str) -> Tag:
     first = value[:1]
     for tag, pattern, firsts in _RESOLVERS:
         if first in firsts and pattern.match(value):
-            return str(tag)
+            return tag
     return _STR
 
 

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2vprep.core.documents.patterns import in_range, is_wildcard, name_matches, regex, too_wide
+from p2vprep.core.documents.patterns import (
+    any_name_matches,
+    in_range,
+    is_wildcard,
+    name_matches,
+    regex,
+    too_wide,
+)
 from p2vprep.core.model import WindowsVersion
 from p2vprep.core.registry import fold
 
@@ -82,3 +89,8 @@ def test_windows_ranges(text: str, version: WindowsVersion, holds: bool) -> None
 def test_what_is_not_a_range_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"comparison|empty"):
         in_range(text, W7)
+
+
+@given(st.lists(st.text(st.sampled_from("aB1*?. "), min_size=1, max_size=4), max_size=4), st.text(max_size=4))
+def test_any_of_many_names_is_each_of_them_asked_in_turn(patterns: list[str], name: str) -> None:
+    assert any_name_matches(patterns, name) == any(name_matches(pattern, name) for pattern in patterns)
