@@ -53,10 +53,15 @@ class Output:
         sys.stdout.flush()
 
     def show(self, *renderables: RenderableType) -> None:
-        """Prints tables and sentences for people; silent with ``--json``."""
+        """Prints tables and sentences for people; silent with ``--json``.
+
+        A text with ``no_wrap`` stays in one piece however long it is: a path that is copied or
+        looked for.
+        """
         if not self.as_json:
             for renderable in renderables:
-                self.out.print(renderable)
+                whole = isinstance(renderable, Text) and bool(renderable.no_wrap)
+                self.out.print(renderable, soft_wrap=whole)
 
     def error(self, problem: P2vprepError) -> None:
         """Says what happened, to what, what was left changed and what to do next."""

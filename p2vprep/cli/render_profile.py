@@ -57,7 +57,7 @@ def checked_files(checked: Iterable[Checked]) -> Iterator[RenderableType]:
         for fault in one.faults:
             yield Text(printable(fault), style="red")
         if not one.faults:
-            yield Text(f"{printable(str(one.path))}: valid", style="green", no_wrap=True, overflow="ignore")
+            yield Text(f"{printable(str(one.path))}: valid", style="green", no_wrap=True)
 
 
 def on_disk(images: Sequence[Path], found: OnDisk) -> Iterator[RenderableType]:
