@@ -54,6 +54,7 @@ def test_the_page_has_a_row_for_every_command() -> None:
             assert shlex.split(line[2:])[0] == "p2vprep"
 
 
+@pytest.mark.long
 def test_every_row_as_it_is_typed(at_work: Path, shelf: Shelf, fake: None) -> None:
     shelf.disk(at_work, "vhd", by_hand.spec(), name="srv")
     disk = at_work / DISK

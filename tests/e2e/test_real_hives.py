@@ -36,11 +36,11 @@ SHAPES: list[tuple[Container, Table, str, str]] = [
     ("vmdk-flat", "gpt", "ntfs", "Windows"),
     ("vhdx-fixed", "mbr", "ntfs", "ReactOS"),
 ]
-QUICK = ("win7-sp1-x86_regipy_1.SYSTEM", "winxp-sp2-x64_xpimage_1.SYSTEM")
+QUICK = ("win7-sp1-x86_regipy_1.SYSTEM",)
 
 
 def cases() -> list[Any]:
-    """All hives of the corpus; two of them in the default suite, the others in the long one."""
+    """All hives of the corpus; one of them in the default suite, the others in the long one."""
     names = system_hive_names()
     marks = {name: () if name in QUICK else (pytest.mark.long,) for name in names}
     return [
