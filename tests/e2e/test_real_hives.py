@@ -36,16 +36,13 @@ SHAPES: list[tuple[Container, Table, str, str]] = [
     ("vmdk-flat", "gpt", "ntfs", "Windows"),
     ("vhdx-fixed", "mbr", "ntfs", "ReactOS"),
 ]
-QUICK = ("win7-sp1-x86_regipy_1.SYSTEM",)
 
 
 def cases() -> list[Any]:
-    """All hives of the corpus; one of them in the default suite, the others in the long one."""
-    names = system_hive_names()
-    marks = {name: () if name in QUICK else (pytest.mark.long,) for name in names}
+    """All hives of the corpus, in disks of all shapes in turn."""
     return [
-        pytest.param(name, *SHAPES[number % len(SHAPES)], marks=marks[name], id=name.split("_")[0])
-        for number, name in enumerate(names)
+        pytest.param(name, *SHAPES[number % len(SHAPES)], id=name.split("_")[0])
+        for number, name in enumerate(system_hive_names())
     ]
 
 
@@ -58,6 +55,7 @@ def p2vprep(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "container", "table", "fs", "folder"), cases())
 def test_the_whole_story(
     name: str,

@@ -25,7 +25,13 @@ CODES = (
     pytest.param("appliance-timeout", marks=pytest.mark.long),
 )
 PARTS = 4
+QUICK_PARTS = 2
 GUEST = Guest("Windows", WindowsVersion(6, 3, 9600), Role.SERVER, "x64", "Server", "SRV", "/Windows", True)
+
+
+def parts() -> list[Any]:
+    """Each takes every fourth call of the appliance; the default suite half of them."""
+    return [pytest.param(one, marks=() if one < QUICK_PARTS else pytest.mark.long) for one in range(PARTS)]
 
 
 def digest(disk: Path) -> str:
@@ -60,7 +66,7 @@ def is_partition_without_windows(call: str, code: str, status: int, document: di
     return (call, code) == ("mount", "appliance-call") and (status == 0 or document["code"] == "no-windows")
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts())
 @pytest.mark.parametrize("code", CODES)
 def test_a_call_fails_during_an_apply(disk: Path, code: str, part: int) -> None:
     calls = calls_of(disk, "apply", "--yes")

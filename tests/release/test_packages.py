@@ -115,7 +115,7 @@ def test_what_the_package_needs_is_declared() -> None:
     text = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
     standard = set(sys.stdlib_module_names)
     distribution = {"guestfs", "hivex", "nbd"}
-    named = {"ruamel": "ruamel.yaml", "dask": "distributed"}
+    named = {"ruamel": "ruamel.yaml", "yaml": "PyYAML", "dask": "distributed"}
     for module in sorted((CHECKOUT / "p2vprep").rglob("*.py")):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
