@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -29,10 +30,11 @@ from p2vprep.core.values import Data
 _FEW = 4
 _RECORDS = "p2vprep"
 _LAST = ("first-boot",)
+_GUID = re.compile(r"\{([0-9A-Fa-f]{8})-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\}")
 
 
 def plan_view(plan: Plan, *, verbose: bool = False) -> RenderableType:
-    """The whole plan; with ``verbose`` every single change, else long runs are folded."""
+    """The whole plan; with ``verbose`` every change in full, else long runs and GUIDs are shortened."""
     parts: list[RenderableType] = [heading(plan.guest), _scope(plan), Text("")]
     if not plan.changes:
         parts.append(Text("Nothing to do: the disk is as it should be.", style="green"))
@@ -121,14 +123,32 @@ def _rows(changes: list[Change], verbose: bool) -> Iterator[tuple[str, str, str]
         for change in changes:
             yield _subject(change), _movement(change), printable(change.why)
         return
+    brief = _brief(changes)
     for bundle, run in groupby(changes, key=_bundle):
         members = list(run)
         if bundle is not None and len(members) > _FEW:
             place, what, why = bundle
-            yield printable(place), f"{len(members)} {what}", printable(why)
+            yield brief(printable(place)), f"{len(members)} {what}", printable(why)
             continue
         for change in members:
-            yield _subject(change), _movement(change), printable(change.why)
+            yield brief(_subject(change)), _movement(change), printable(change.why)
+
+
+def _brief(changes: Iterable[Change]) -> Callable[[str], str]:
+    """Shortens ``{0E7B9C1A-55D2-…}`` to ``{0E7B9C1A-…}`` wherever that still tells one from the other."""
+    guids = {
+        found.group(0).upper(): found.group(1).upper()
+        for change in changes
+        if not isinstance(change, FileChange)
+        for found in _GUID.finditer(change.key)
+    }
+    beginnings = list(guids.values())
+
+    def short(found: re.Match[str]) -> str:
+        alone = beginnings.count(found.group(1).upper()) <= 1
+        return f"{{{found.group(1)}-…}}" if alone else found.group(0)
+
+    return lambda text: _GUID.sub(short, text)
 
 
 def _bundle(change: Change) -> tuple[str, str, str] | None:
