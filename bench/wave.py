@@ -99,10 +99,9 @@ def measure_tools(chosen: argparse.Namespace, folder: Path, shared: float) -> No
         words = (problem.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
         print(f"not measured: {problem.cmd[0]} fails on the sample machine: {' '.join(words)}")
         return
-    print(
-        f"virt-win-reg + virt-customize on {len(held)} disks: {total:.1f} s, {total / len(held):.2f} s per disk"
-    )
-    print(f"wave / these tools, per disk: {shared / (total / len(held)):.3f}")
+    each = total / len(held)
+    print(f"virt-win-reg + virt-customize on {len(held)} disks: {total:.1f} s, {each:.2f} s per disk")
+    print(f"wave / these tools, per disk: {shared / each:.3f}")
 
 
 def make_known_to_tools(held: Sequence[Path]) -> None:
