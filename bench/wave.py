@@ -109,7 +109,7 @@ def make_known_to_tools(held: Sequence[Path]) -> None:
     folder = held[0].parent
     (folder / "cmd.exe").write_bytes(executable_header())
     script = ("run", "mount /dev/sda2 /", f"upload {folder / 'cmd.exe'} /Windows/System32/cmd.exe")
-    fish = ["guestfish", "--rw", "-a", held[0]]
+    fish = ["guestfish", "--rw", "-a", str(held[0])]
     subprocess.run(fish, input="\n".join(script), text=True, check=True, capture_output=True)
     for other in held[1:]:
         shutil.copyfile(held[0], other)

@@ -25,6 +25,7 @@ from typing import Any
 
 from p2vprep.disk import alias, image
 from p2vprep.disk.image import Image, shown
+from p2vprep.disk.signals import undisturbed
 from p2vprep.errors import CannotOpenError, FailedError, P2vprepError, RefusedError
 
 _MEMORY = 4 << 30
@@ -223,14 +224,24 @@ def serve(target: Target, *, read_only: bool) -> Iterator[Server]:
         with socket.socket(socket.AF_UNIX) as listener, errors.open("wb") as sink:
             listener.bind(address)
             listener.listen(1)
-            process = _start(command, stdin=listener.fileno(), stdout=sink.fileno(), stderr=sink.fileno())
-        try:
-            yield Server(address, process, errors)
-        finally:
-            # It ends by itself once its client has gone; one that hangs is killed.
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_STOP_GRACE)
-            _kill(process)
+            process: subprocess.Popen[bytes] | None = None
+            served = False
+            try:
+                with undisturbed():
+                    process = _start(
+                        command, stdin=listener.fileno(), stdout=sink.fileno(), stderr=sink.fileno()
+                    )
+                listener.close()
+                sink.close()
+                served = True
+                yield Server(address, process, errors)
+            finally:
+                if process is not None:
+                    # It ends by itself once its client has gone; one that hangs is killed.
+                    if served:
+                        with suppress(subprocess.TimeoutExpired):
+                            process.wait(_STOP_GRACE)
+                    _kill(process)
 
 
 # --- running -------------------------------------------------------------------------------------
@@ -260,8 +271,14 @@ def _run(
     cpu_seconds = int(timeout) if timeout <= _QUICK else None
     full = [*_limits(cpu_seconds), _tool(tool), *command[1:]]
     with tempfile.TemporaryFile() as errors:
-        process = _start(full, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors.fileno())
+        process: subprocess.Popen[bytes] | None = None
         try:
+            # A signal while the child is made would leave it without anybody to end it (observed: an
+            # overlay made after its run had been discarded).
+            with undisturbed():
+                process = _start(
+                    full, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors.fileno()
+                )
             output = _collect(process, time.monotonic() + timeout, progress)
             status = process.wait(_STOP_GRACE)
         except (TimeoutError, subprocess.TimeoutExpired) as error:
@@ -272,7 +289,8 @@ def _run(
                 hint="Check the storage the image lies on, then try again.",
             ) from error
         finally:
-            _kill(process)
+            if process is not None:
+                _kill(process)
         errors.seek(0)
         if status != 0:
             raise _failed(command, status, errors.read(), subject, failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,8 @@ import pytest
 
 from p2vprep.disk import image, nbd, qemu
 from p2vprep.disk.image import Image
-from p2vprep.errors import CannotOpenError, FailedError, P2vprepError, RefusedError
+from p2vprep.disk.signals import STOP_SIGNALS, interruptible
+from p2vprep.errors import CannotOpenError, FailedError, Interrupted, P2vprepError, RefusedError
 from tests.disk.containers import builders
 from tests.disk.strange_names import STRANGE_NAMES
 from tests.support import corpus
@@ -466,3 +468,48 @@ def test_the_overlay_is_durable_when_it_is_returned(
     synced.clear()
     qemu.commit(overlay)
     assert synced == [str(raw.path), str(tmp_path)]
+
+
+@pytest.fixture
+def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[[signal.Signals], list[subprocess.Popen[bytes]]]:
+    """Lets a signal come in the moment when a tool has been started and nobody holds it yet."""
+    start, begun = qemu._start, list[subprocess.Popen[bytes]]()
+
+    def prepare(number: signal.Signals) -> list[subprocess.Popen[bytes]]:
+        def starting(command: list[str], **streams: int) -> subprocess.Popen[bytes]:
+            begun.append(start(command, **streams))
+            signal.raise_signal(number)
+            return begun[-1]
+
+        monkeypatch.setattr(qemu, "_start", starting)
+        return begun
+
+    return prepare
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_signal_while_a_tool_is_started_leaves_no_tool_behind(
+    signalled: Callable[[signal.Signals], list[subprocess.Popen[bytes]]],
+    number: signal.Signals,
+    tmp_path: Path,
+) -> None:
+    begun = signalled(number)
+    new = tmp_path / "new.qcow2"
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", str(new), "1M"]
+    with interruptible(), pytest.raises(Interrupted):
+        qemu._run(command, subject=new, timeout=20, failure=FailedError)
+    assert [process.poll() is not None for process in begun] == [True]
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_signal_while_a_server_is_started_leaves_no_server_behind(
+    signalled: Callable[[signal.Signals], list[subprocess.Popen[bytes]]],
+    number: signal.Signals,
+    tmp_path: Path,
+) -> None:
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(bytes(MIB))
+    begun = signalled(number)
+    with interruptible(), pytest.raises(Interrupted), qemu.serve(image.probe(raw), read_only=True):
+        raise AssertionError("served although the signal had come")
+    assert [process.poll() is not None for process in begun] == [True]

@@ -63,8 +63,8 @@ def test_signalled_at_random_moments(faked: Path, number: signal.Signals, tries:
 @pytest.mark.long
 @pytest.mark.parametrize("container", WRITABLE)
 def test_killed_at_many_random_moments(faked: Path, container: str) -> None:
-    row = whole.killed_at_random(WholeBench(faked, [container]), 30, SEED + WRITABLE.index(container))
-    assert row.sound().tried == 30
+    row = whole.killed_at_random(WholeBench(faked, [container]), 20, SEED + WRITABLE.index(container))
+    assert row.sound().tried == 20
 
 
 @pytest.mark.long
