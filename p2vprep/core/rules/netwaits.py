@@ -2,9 +2,10 @@ r"""Other waits for the network at a first boot, and what removed software left 
 
 Found: providers of other makers in the Winsock catalogue (a layered provider whose file is gone breaks
 every socket), policies that make a domain member wait for the network (Microsoft: ADMX Logon, GroupPolicy,
-Scripts), an update server by policy, and a way of switching IPv6 off that costs five seconds at each start
-(KB 929852). Done where asked for: the wait is short, automatic proxy discovery rests (``DisableWpad``:
-Windows 10 1809, 2019 and later), the catalogue or TCP/IP is reset at the first boot.
+Scripts), long checks of signatures and an update server by policy, and a way of switching IPv6 off that
+costs five seconds at each start (KB 929852). Done where asked for: the wait is short, automatic proxy
+discovery rests (``DisableWpad``: Windows 10 1809, 2019 and later), the catalogue or TCP/IP is reset at the
+first boot.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ _SYSTEM_POLICY = r"Policies\Microsoft\Windows\System"
 _SCRIPTS = r"Microsoft\Windows\CurrentVersion\Policies\System"
 _UPDATE = r"Policies\Microsoft\Windows\WindowsUpdate"
 _DEFAULT_WAIT, _DEFAULT_SCRIPTS = 30, 600
+_CHAINS = r"Policies\Microsoft\SystemCertificates\ChainEngine\Config"
+_CHAIN_WAITS = {
+    "ChainUrlRetrievalTimeoutMilliseconds": 15_000,
+    "ChainRevAccumulativeUrlRetrievalTimeoutMilliseconds": 20_000,
+}
+"""Milliseconds that a signature's check waits for one server, and for all, where no policy says otherwise
+(Group Policy, Certificate Path Validation Settings, Network Retrieval)."""
 _SHORTEST = 1
 """Seconds; what the policy takes (its ADMX file)."""
 _ALWAYS_OFF = 0xFFFFFFFF
@@ -190,6 +198,15 @@ def _waits(context: RuleContext, software: Hive) -> Iterator[Hazard]:
             (server,),
             "Check that the new network reaches it.",
         )
+    slow = tuple(_long_checks(software))
+    if slow:
+        yield Hazard(
+            "revocation-waits",
+            "warn",
+            "By policy the check of a signature waits long for revocation servers it cannot reach",
+            slow,
+            "A service that is signed may miss its start; shorten the policy, or let the network reach them.",
+        )
     if context.facts.guest.domain_member is not True or context.setting("policy-wait") != KEEP:
         return
     told = tuple(_long_waits(software))
@@ -201,6 +218,13 @@ def _waits(context: RuleContext, software: Hive) -> Iterator[Hazard]:
             told,
             "--set policy-wait=park makes the wait short until the first boot is done.",
         )
+
+
+def _long_checks(software: Hive) -> Iterator[str]:
+    for name, usual in _CHAIN_WAITS.items():
+        wait = dword(find(software, _CHAINS), name)
+        if wait is not None and wait > usual:
+            yield f"{name} is {wait / 1000:g} seconds (Windows' own: {usual // 1000})"
 
 
 def _long_waits(software: Hive) -> Iterator[str]:

@@ -142,6 +142,24 @@ def test_an_update_server_of_the_old_network() -> None:
     assert (hazard.code, hazard.evidence) == ("update-server", ("http://wsus.corp.example:8530",))
 
 
+CHAINS = r"Policies\Microsoft\SystemCertificates\ChainEngine\Config"
+
+
+@pytest.mark.parametrize(
+    ("name", "wait", "told"),
+    [
+        ("ChainUrlRetrievalTimeoutMilliseconds", 60_500, "60.5 seconds (Windows' own: 15)"),
+        ("ChainUrlRetrievalTimeoutMilliseconds", 15_000, None),
+        ("ChainRevAccumulativeUrlRetrievalTimeoutMilliseconds", 120_000, "120 seconds (Windows' own: 20)"),
+        ("ChainRevAccumulativeUrlRetrievalTimeoutMilliseconds", 1_000, None),
+    ],
+)
+def test_long_checks_of_signatures_by_policy(name: str, wait: int, told: str | None) -> None:
+    hazards = plan_for(machine(), None, software=software((CHAINS, name, Data.dword(wait)))).hazards
+    expected = [] if told is None else [("revocation-waits", (f"{name} is {told}",))]
+    assert [(hazard.code, hazard.evidence) for hazard in hazards] == expected
+
+
 @pytest.mark.parametrize(("number", "told"), [(0xFFFFFFFF, True), (0xFF, False), (0x20, False)])
 def test_the_slow_way_of_switching_ipv6_off(number: int, told: bool) -> None:
     made = machine().put(r"Services\Tcpip6\Parameters", DisabledComponents=number)
