@@ -28,6 +28,7 @@ test: lint
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not long"
 
 test-long: lint
+	@.ci/setup long
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m long
 
 test-all: test test-long

@@ -197,6 +197,7 @@ _VISIBLE = """return Array.from(document.querySelectorAll("details.machine"))
   .filter((one) => one.offsetParent !== null || one.getClientRects().length).map((one) => one.dataset.name)"""
 
 
+@pytest.mark.long
 def test_the_page_in_a_real_browser(written: Path, tmp_path: Path) -> None:
     with browsers.browser(tmp_path) as page_:
         page_.open(written)
