@@ -13,7 +13,7 @@ from p2vprep.core.regf.reader import HiveReader
 from p2vprep.core.regf.replay import recover
 from p2vprep.core.registry import MemoryHive, fold, join, split
 from tests.support.corpus import hive_bytes, hive_logs, system_hive_names
-from tests.support.flow import CONFIG, SYSTEM, Shelf, p2vprep, sample, with_files, without_logs
+from tests.support.flow import CONFIG, SYSTEM, Shelf, p2vprep, sample, with_files, with_room, without_logs
 from tests.support.machines import carry_out, dump, in_memory
 from tests.support.pacing import paced
 
@@ -45,7 +45,7 @@ def test_the_reg_file_of_a_plan_does_exactly_its_registry_changes(
 ) -> None:
     content, logs = hive_bytes(name), hive_logs(name)
     files: dict[str, bytes | None] = {**without_logs(), SYSTEM: content, f"{CONFIG}/SOFTWARE": None}
-    disk = shelf.disk(tmp_path, spec=with_files(sample(), files), name=f"real-{name}")
+    disk = shelf.disk(tmp_path, spec=with_room(with_files(sample(), files), 24), name=f"real-{name}")
     assert p2vprep("plan", disk, *OPTIONS, "-o", tmp_path / "plan.json").status == 0
     assert p2vprep("plan", disk, *OPTIONS, "--format", "reg", "-o", tmp_path / "plan.reg").status == 0
     plan = plan_document.load((tmp_path / "plan.json").read_text(), "plan.json").plan

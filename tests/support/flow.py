@@ -125,10 +125,15 @@ def with_files(spec: DiskSpec, files: Mapping[str, bytes | None]) -> DiskSpec:
 
     def changed(volume: VolumeSpec) -> VolumeSpec:
         held = {path: content for path, content in {**volume.files, **files}.items() if content is not None}
-        more = sum(map(len, held.values())) - sum(map(len, volume.files.values()))
-        return replace(volume, files=held, size=volume.size + max(0, -(-more // (1 << 20))))
+        return replace(volume, files=held)
 
     volumes = (changed(one) if _is_windows(one) else one for one in spec.volumes)
+    return replace(spec, volumes=tuple(volumes))
+
+
+def with_room(spec: DiskSpec, megabytes: int) -> DiskSpec:
+    """The disk with a Windows volume so much larger, for hives of real machines."""
+    volumes = (replace(one, size=one.size + megabytes) if _is_windows(one) else one for one in spec.volumes)
     return replace(spec, volumes=tuple(volumes))
 
 
